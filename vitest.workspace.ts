@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, globSync, readdirSync } from "node:fs"
 import { defineConfig } from "vitest/config"
 import type { TestProjectInlineConfiguration } from "vitest/config"
+import { generate } from "./scripts/snippets.ts"
 
 // Resolve workspace packages to their TypeScript sources: nothing to build first.
 const conditions = ["@heddle/source"]
@@ -9,6 +10,9 @@ const source = {
   ssr: { resolve: { conditions, externalConditions: conditions } }
 }
 
+// Every code block of the docs becomes a module that tsc checks and the project "docs" runs.
+generate()
+
 const packages = readdirSync("packages").filter((name) => existsSync(`packages/${name}/package.json`))
 
 const project = (
@@ -16,9 +20,34 @@ const project = (
   test: NonNullable<TestProjectInlineConfiguration["test"]>
 ): TestProjectInlineConfiguration => ({ ...source, test: { name, benchmark: { include: [] }, ...test } })
 
+// Tests that talk to a real server: slower steps, and a deadline that only a hang reaches.
+const withServers = { testTimeout: 30_000, hookTimeout: 60_000 }
+const memoryOnly = new Set(["heddle"])
+
+// Type tests need tsc on the whole repository, and an empty project fails the run.
+const typeTests = "packages/*/typetest/**/*.test-d.ts"
+
 export default defineConfig({
   test: {
-    projects: packages.map((name) => project(name, { include: [`packages/${name}/test/**/*.test.ts`] })),
+    projects: [
+      ...packages.map((name) =>
+        project(name, {
+          include: [`packages/${name}/test/**/*.test.ts`],
+          ...(memoryOnly.has(name) ? {} : withServers)
+        })
+      ),
+      project("examples", { include: ["examples/*/*.test.ts"], ...withServers }),
+      ...(globSync(typeTests).length === 0 ? [] : [
+        project("types", {
+          include: [],
+          typecheck: { enabled: true, only: true, include: [typeTests], tsconfig: "tsconfig.json" }
+        })
+      ]),
+      project("docs", { include: [".snippets/**/*.test.ts"], exclude: [], testTimeout: 30_000 }),
+      project("tree", { include: ["tests/**/*.test.ts"], testTimeout: 30_000 })
+    ],
+    maxWorkers: 2,
+    reporters: ["default", "./scripts/total.reporter.ts"],
     passWithNoTests: false
   }
 })
