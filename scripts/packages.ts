@@ -39,7 +39,13 @@ const check = async (name: string): Promise<boolean> => {
     return false
   }
   const publint = await run("publint", ["run", join(target, tarball), "--strict"], ".")
-  const attw = await run("attw", [join(target, tarball), "--profile", "esm-only", "--no-emoji", "--no-definitely-typed"], ".")
+  const attw = await run("attw", [
+    join(target, tarball),
+    "--profile",
+    "esm-only",
+    "--no-emoji",
+    "--no-definitely-typed"
+  ], ".")
   const ok = publint.ok && attw.ok
   console.log(`${name}: ${tarball}, publint ${publint.ok ? "ok" : "FAILED"}, attw ${attw.ok ? "ok" : "FAILED"}`)
   if (!publint.ok) console.error(publint.output)
