@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest"
 // An npm that notes how it was called, and installs by copying the lockfile as npm's own record of what it installed.
 const fakeNpm = `#!/bin/sh
 echo "$* omit=$npm_config_omit registry=$npm_config_registry" >> calls
+while test -e hold; do sleep 0.02; done
 test ! -e broken || { echo "npm error: no network" >&2; exit 7; }
 mkdir -p node_modules/.bin
 ln -sf "$REAL_NODE" node_modules/.bin/node
@@ -43,17 +44,30 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true }))
 
-const setup = (kind: string, env: Readonly<Record<string, string>> = {}) =>
-  new Promise<{ readonly status: number | null; readonly said: string }>((done) => {
-    let said = ""
-    const child = spawn(process.execPath, ["scripts/setup.mjs", kind], {
-      cwd: root,
-      env: { PATH: [at("bin"), process.env["PATH"]].join(delimiter), REAL_NODE: process.execPath, ...env },
-      stdio: ["ignore", "inherit", "pipe"]
-    })
-    child.stderr.setEncoding("utf8").on("data", (text) => said += text)
-    child.on("close", (status) => done({ status, said }))
+interface Outcome {
+  readonly status: number | null
+  readonly said: string
+}
+
+const start = (kind: string, env: Readonly<Record<string, string>> = {}) => {
+  let said = ""
+  const child = spawn(process.execPath, ["scripts/setup.mjs", kind], {
+    cwd: root,
+    env: { PATH: [at("bin"), process.env["PATH"]].join(delimiter), REAL_NODE: process.execPath, ...env },
+    stdio: ["ignore", "inherit", "pipe"]
   })
+  const stderr = child.stderr.setEncoding("utf8").on("data", (text) => said += text)
+  return {
+    ended: new Promise<Outcome>((done) => child.on("close", (status) => done({ status, said }))),
+    says: (text: string) =>
+      new Promise<void>((done, fail) => {
+        stderr.on("data", () => said.includes(text) && done())
+        child.on("close", () => fail(new Error(`ended without saying "${text}": ${said}`)))
+      })
+  }
+}
+
+const setup = (kind: string, env: Readonly<Record<string, string>> = {}) => start(kind, env).ended
 
 test("a first run installs, and a second has nothing to do or say", async () => {
   expect(await setup("test")).toMatchObject({ status: 0, said: expect.stringContaining("first run, installing") })
@@ -84,8 +98,13 @@ test("the install keeps the registry of the outer npm and drops its filters", as
 })
 
 test("two checks at once install once", async () => {
-  const outcomes = await Promise.all([setup("test"), setup("test"), setup("test")])
-  expect(outcomes.map(({ status }) => status)).toEqual([0, 0, 0])
+  writeFileSync(at("hold"), "")
+  const first = start("test")
+  await first.says("installing packages")
+  const second = start("test")
+  await second.says("another check")
+  rmSync(at("hold"))
+  expect([(await first.ended).status, (await second.ended).status]).toEqual([0, 0])
   expect(calls()).toHaveLength(1)
 })
 
