@@ -1,0 +1,108 @@
+/**
+ * Arbitrates leased claims on named resources, fairly and with fencing tokens.
+ *
+ * A claim asks for some of a resource's permits. The store grants claims in arrival order while the permits granted
+ * stay within the limit, and gives each grant a token above every earlier one. A grant is a lease: it lasts for its
+ * `ttl`, is renewed while it is held, and ends by itself when its holder dies. Locks, semaphores and elections are thin
+ * patterns over this one service; `layerMemory` keeps it in the process, the backend packages keep it on a server.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { makeStore } from "./internal/leaseClaims.ts"
+import { memorySteps } from "./internal/leaseMemory.ts"
+import type {
+  ClaimError,
+  ClaimRequest,
+  Inspection,
+  InvalidClaim,
+  Lease,
+  LeaseLost,
+  LeaseTimeout,
+  StoreUnavailable
+} from "./Lease.ts"
+import type { Backend } from "./LeaseBackend.ts"
+
+/**
+ * Grants leases.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class LeaseStore extends Context.Service<LeaseStore, {
+  /** The backend's name, a label on metrics. */
+  readonly backend: string
+  /**
+   * Waits in line for the permits and holds them until the lease is released or lost.
+   *
+   * **Interruption**
+   *
+   * An interrupted wait leaves the line at once. A grant made at that moment goes back.
+   */
+  readonly claim: (request: ClaimRequest) => Effect.Effect<Lease, ClaimError>
+  /** Takes the permits if they are free and nobody waits for them. One round trip; `waitFor` is not looked at. */
+  readonly tryClaim: (request: ClaimRequest) => Effect.Effect<Option.Option<Lease>, Exclude<ClaimError, LeaseTimeout>>
+  /** Who holds the resource and who waits for it. One round trip. */
+  readonly inspect: (resource: string) => Effect.Effect<Inspection, InvalidClaim | StoreUnavailable>
+  /**
+   * Who holds the resource and who waits for it: now, and again after each change. A slow reader sees the latest state,
+   * never an older one after a newer.
+   */
+  readonly changes: (resource: string) => Stream.Stream<Inspection, InvalidClaim | StoreUnavailable>
+}>()("heddle/LeaseStore") {}
+
+/**
+ * Builds the service from a backend's steps.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export const make = <E, R>(backend: Backend<E, R>): Effect.Effect<LeaseStore["Service"], E, R | Scope.Scope> =>
+  makeStore(backend)
+
+/**
+ * Claims, runs the effect as `Lease.run` does, and gives back, whether it succeeded, failed or was interrupted.
+ *
+ * **Details**
+ *
+ * The release is sent, not awaited: if the message is lost, the permits come free when the ttl ends.
+ *
+ * **Interruption**
+ *
+ * While it waits it leaves the line; while the effect runs it is interrupted, its finalizers end, and the lease goes
+ * back.
+ *
+ * @category using
+ * @since 0.1.0
+ */
+export const withLease = <A, E, R>(
+  request: ClaimRequest,
+  use: (lease: Lease) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ClaimError | LeaseLost, R | LeaseStore> =>
+  Effect.flatMap(
+    LeaseStore,
+    (store) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(store.claim(request)), (lease) =>
+          Effect.onExit(
+            restore(Effect.suspend(() => lease.run(use(lease)))),
+            () => Effect.sync(lease.releaseUnsafe)
+          ))
+      )
+  )
+
+/**
+ * Keeps all leases in this process: the reference that runs the laws first, for tests and for one-process programs.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<LeaseStore> = Layer.effect(
+  LeaseStore,
+  make({ backend: "memory", owner: "local", timeout: Infinity, steps: memorySteps })
+)

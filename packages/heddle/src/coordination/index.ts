@@ -1,0 +1,10 @@
+/**
+ * Patterns between processes: what they promise does not depend on the backend below.
+ *
+ * @since 0.1.0
+ */
+export * as DistributedLock from "./DistributedLock.ts"
+export * as Lease from "./Lease.ts"
+export * as LeaseBackend from "./LeaseBackend.ts"
+export * as LeaseMachine from "./LeaseMachine.ts"
+export * as LeaseStore from "./LeaseStore.ts"

@@ -1,0 +1,39 @@
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+
+/**
+ * One fiber that looks when there is something to look at: it sleeps until the earliest instant asked for, then runs
+ * `look`, which answers when to look next (`Infinity`: when asked). Instants are monotonic milliseconds.
+ */
+export class Alarm<R> {
+  readonly clock: Clock.Clock
+  private readonly look: Effect.Effect<number, never, R>
+  private readonly early = Latch.makeUnsafe(false)
+  private at = Infinity
+  constructor(clock: Clock.Clock, look: Effect.Effect<number, never, R>) {
+    this.clock = clock
+    this.look = look
+  }
+
+  now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+
+  /** Asks for a look no later than `instant`. */
+  ring(instant: number): void {
+    if (instant >= this.at) return
+    this.at = instant
+    this.early.openUnsafe()
+  }
+
+  readonly run: Effect.Effect<never, never, R> = Effect.forever(Effect.suspend(() => {
+    this.early.closeUnsafe()
+    this.at = Infinity
+    return Effect.flatMap(this.look, (next) => {
+      this.at = Math.min(this.at, next)
+      if (this.at === Infinity) return this.early.await
+      return Effect.raceFirst(Effect.sleep(Math.max(0, this.at - this.now())), this.early.await)
+    })
+  }))
+}

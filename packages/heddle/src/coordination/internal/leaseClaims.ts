@@ -1,0 +1,241 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { InvalidClaim, LeaseTimeout, LimitMismatch, StoreUnavailable } from "../Lease.ts"
+import type { ClaimError, ClaimRequest, Lease, LeaseLost } from "../Lease.ts"
+import type { Backend, Claim, Granted, Steps } from "../LeaseBackend.ts"
+import type { LeaseStore } from "../LeaseStore.ts"
+import { runHeld } from "./leaseGuard.ts"
+import { Hold, Keeper } from "./leaseKeeper.ts"
+import { leaseMetrics } from "./leaseMetrics.ts"
+import { checkRequest, checkResource, checkValue } from "./leaseRequest.ts"
+import type { CheckedRequest } from "./leaseRequest.ts"
+
+export const makeStore = <E, R>(
+  backend: Backend<E, R>
+): Effect.Effect<LeaseStore["Service"], E, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const context = yield* Effect.context<never>()
+    const session = yield* makeSession
+    const metrics = leaseMetrics(backend.backend, context)
+    const steps = yield* backend.steps(session, (id) => {
+      const hold = keeper.holds.get(id)
+      if (hold !== undefined) keeper.end(hold, "revoked")
+    })
+    const keeper: Keeper = new Keeper(steps, clock, metrics)
+    yield* Effect.forkScoped(keeper.alarm.run)
+    return new Claims(backend, session, steps, keeper)
+  })
+
+/** 104 random bits: unique among all stores that ever share a backend. */
+const makeSession = Effect.map(
+  Effect.all([Random.next, Random.next]),
+  (parts) => parts.map((part) => Math.floor(part * 2 ** 52).toString(36)).join("")
+)
+
+/** One store's service. */
+class Claims {
+  readonly backend: string
+  private readonly options: Pick<Backend<never, never>, "owner" | "timeout">
+  private readonly session: string
+  private readonly steps: Steps
+  private readonly keeper: Keeper
+  private count = 0
+  constructor(
+    options: Pick<Backend<never, never>, "backend" | "owner" | "timeout">,
+    session: string,
+    steps: Steps,
+    keeper: Keeper
+  ) {
+    this.backend = options.backend
+    this.options = options
+    this.session = session
+    this.steps = steps
+    this.keeper = keeper
+  }
+
+  readonly claim = (request: ClaimRequest): Effect.Effect<Lease, ClaimError> =>
+    this.checked(request, (checked) => {
+      const start = this.keeper.now()
+      const timeout = Effect.suspend(() =>
+        Effect.fail(new LeaseTimeout({ resource: checked.resource, waitedMillis: this.keeper.now() - start }))
+      )
+      const claim = this.toClaim(checked, checked.waitFor > 0)
+      return this.safely(claim, (restore) =>
+        Effect.flatMap(
+          restore(this.ask(claim, checked.waitFor, timeout)),
+          (answer): Effect.Effect<Lease, ClaimError> => {
+            switch (answer._tag) {
+              case "Granted":
+                return this.hold(claim, answer)
+              case "Mismatch":
+                return Effect.fail(this.mismatch(claim, answer.limit))
+              case "Busy":
+                return timeout
+              case "Queued": {
+                this.keeper.metrics.waiting(1)
+                const left = checked.waitFor - (this.keeper.now() - start)
+                return restore(bounded(answer.granted, left, timeout)).pipe(
+                  Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
+                  Effect.flatMap((granted) => this.hold(claim, granted))
+                )
+              }
+            }
+          }
+        ))
+    })
+
+  readonly tryClaim = (
+    request: ClaimRequest
+  ): Effect.Effect<Option.Option<Lease>, InvalidClaim | LimitMismatch | StoreUnavailable> =>
+    this.checked(request, (checked) => {
+      const claim = this.toClaim(checked, false)
+      return this.safely(
+        claim,
+        (restore) =>
+          Effect.flatMap(
+            restore(this.steps.ask(claim)),
+            (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
+              switch (answer._tag) {
+                case "Granted":
+                  return Effect.map(this.hold(claim, answer), Option.some)
+                case "Mismatch":
+                  return Effect.fail(this.mismatch(claim, answer.limit))
+                case "Busy":
+                case "Queued":
+                  return Effect.succeedNone
+              }
+            }
+          )
+      )
+    })
+
+  readonly inspect: LeaseStore["Service"]["inspect"] = (resource) => {
+    const wrong = checkResource(resource)
+    return wrong === undefined ? this.steps.inspect(resource) : Effect.fail(wrong)
+  }
+
+  readonly changes: LeaseStore["Service"]["changes"] = (resource) => {
+    const wrong = checkResource(resource)
+    return wrong === undefined ? this.steps.changes(resource) : Stream.fail(wrong)
+  }
+
+  private checked<A, E>(
+    request: ClaimRequest,
+    f: (checked: CheckedRequest) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | InvalidClaim> {
+    return Effect.suspend((): Effect.Effect<A, E | InvalidClaim> => {
+      const checked = checkRequest(request, this.options.owner)
+      return checked instanceof InvalidClaim ? Effect.fail(checked) : f(checked)
+    })
+  }
+
+  private toClaim(checked: CheckedRequest, wait: boolean): Claim {
+    const { limit, owner, permits, resource, tokens, ttl, value } = checked
+    this.count++
+    return { id: `${this.session}:${this.count}`, resource, owner, value, permits, limit, tokens, ttl, wait }
+  }
+
+  /** Whatever ends a claim before its lease is in the caller's hands takes the claim back. */
+  private safely<A, E>(
+    claim: Claim,
+    f: (restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.onExit(
+        f(restore),
+        (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => this.steps.abandonUnsafe(claim))
+      )
+    )
+  }
+
+  /** A step ends by its own time limit; the timer is needed only where the caller's is shorter. */
+  private ask(claim: Claim, waitFor: number, timeout: Effect.Effect<never, LeaseTimeout>) {
+    const ask = this.steps.ask(claim)
+    return waitFor >= this.options.timeout || waitFor === 0 ? ask : bounded(ask, waitFor, timeout)
+  }
+
+  private mismatch(claim: Claim, actual: number): LimitMismatch {
+    return new LimitMismatch({ resource: claim.resource, limit: claim.limit, actual })
+  }
+
+  private hold(claim: Claim, granted: Granted): Effect.Effect<Lease, StoreUnavailable> {
+    const now = this.keeper.now()
+    if (granted.until > now) {
+      const hold = new Hold(claim, granted, now)
+      this.keeper.add(hold)
+      return Effect.succeed(new HeldLease(hold, granted.token, this.keeper))
+    }
+    const message = "the grant arrived when its lease was over; raise the ttl or see why the store is slow"
+    return Effect.fail(new StoreUnavailable({ backend: this.backend, message }))
+  }
+}
+
+const bounded = <A, E, E2>(
+  effect: Effect.Effect<A, E>,
+  millis: number,
+  orElse: Effect.Effect<never, E2>
+): Effect.Effect<A, E | E2> =>
+  millis === Infinity
+    ? effect
+    : Effect.timeoutOrElse(effect, { duration: Math.max(0, millis), orElse: () => orElse })
+
+class HeldLease implements Lease {
+  readonly token: bigint
+  private readonly kept: Hold
+  private readonly keeper: Keeper
+  private back = false
+  constructor(kept: Hold, token: bigint, keeper: Keeper) {
+    this.kept = kept
+    this.token = token
+    this.keeper = keeper
+  }
+  get id() {
+    return this.kept.claim.id
+  }
+  get resource() {
+    return this.kept.claim.resource
+  }
+  get owner() {
+    return this.kept.claim.owner
+  }
+  get permits() {
+    return this.kept.claim.permits
+  }
+  readonly isAlive = (): boolean => this.keeper.isAlive(this.kept)
+  readonly guard = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> =>
+    Effect.suspend((): Effect.Effect<A, E | LeaseLost, R> =>
+      this.isAlive() ? effect : Effect.fail(this.kept.lost(this.token))
+    )
+  readonly run: Lease["run"] = (effect) => runHeld(this.keeper, this.kept, this.token, effect)
+  readonly update: Lease["update"] = (value) => {
+    const wrong = checkValue(value)
+    if (wrong !== undefined) return Effect.fail(wrong)
+    return this.guard(Effect.flatMap(this.keeper.steps.update(this.kept.claim, value), (known) => {
+      if (known) return Effect.void
+      this.keeper.end(this.kept, "revoked")
+      return Effect.fail(this.kept.lost(this.token))
+    }))
+  }
+  readonly pass = (): Lease | undefined => {
+    const next = this.token + 1n
+    const end = this.kept.token + BigInt(this.kept.claim.tokens)
+    return next < end && this.isAlive() ? new HeldLease(this.kept, next, this.keeper) : undefined
+  }
+  readonly release = Effect.suspend(() => this.end() ? this.keeper.steps.release(this.kept.claim) : Effect.void)
+  readonly releaseUnsafe = (): void => {
+    if (this.end()) this.keeper.steps.releaseUnsafe(this.kept.claim)
+  }
+  /** A lost lease is given back as well: the store may not know yet, and what ran under it is over. */
+  private end(): boolean {
+    if (this.kept.over === "released" || this.back) return false
+    this.back = true
+    this.keeper.end(this.kept, "released")
+    return true
+  }
+}

@@ -1,0 +1,118 @@
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { LeaseLost } from "../Lease.ts"
+import type { Claim, Granted, Steps } from "../LeaseBackend.ts"
+import { Alarm } from "./Alarm.ts"
+import type { LeaseMetrics } from "./leaseMetrics.ts"
+
+/**
+ * A granted claim while it is held. `until` is the monotonic instant (ms) up to which it is proved alive; it moves
+ * forward with each renewal and is -Infinity once the lease is over.
+ */
+export class Hold {
+  readonly claim: Claim
+  readonly token: bigint
+  until: number
+  renewAt: number
+  over: LeaseLost["reason"] | undefined
+  /** What to interrupt when the lease is lost. */
+  readonly running = new Set<() => void>()
+  constructor(claim: Claim, granted: Granted, now: number) {
+    this.claim = claim
+    this.token = granted.token
+    this.until = granted.until
+    this.renewAt = now + (granted.until - now) / 3
+    this.over = undefined
+  }
+  lost(token: bigint): LeaseLost {
+    return new LeaseLost({ resource: this.claim.resource, token, reason: this.over ?? "expired" })
+  }
+}
+
+/**
+ * Keeps every held lease of one store: renews those that are due in one step, a third into their time, and ends those
+ * whose deadline passes. One fiber for all.
+ */
+export class Keeper {
+  readonly holds = new Map<string, Hold>()
+  readonly steps: Steps
+  readonly metrics: LeaseMetrics
+  readonly alarm: Alarm<Scope.Scope>
+  private readonly renewing = new Set<Hold>()
+  constructor(steps: Steps, clock: Clock.Clock, metrics: LeaseMetrics) {
+    this.steps = steps
+    this.metrics = metrics
+    this.alarm = new Alarm(clock, this.look)
+  }
+
+  now(): number {
+    return this.alarm.now()
+  }
+
+  add(hold: Hold): void {
+    this.holds.set(hold.claim.id, hold)
+    this.alarm.ring(hold.renewAt)
+  }
+
+  end(hold: Hold, reason: LeaseLost["reason"]): void {
+    if (hold.over !== undefined) return
+    hold.over = reason
+    hold.until = -Infinity
+    this.holds.delete(hold.claim.id)
+    if (reason === "released") return
+    this.metrics.lost(reason)
+    for (const interrupt of hold.running) interrupt()
+  }
+
+  /** Whether the hold is alive now; one that is found past its deadline ends here. */
+  isAlive(hold: Hold): boolean {
+    if (hold.until > this.now()) return true
+    this.end(hold, "expired")
+    return false
+  }
+
+  /** Ends what is overdue, starts the renewal of what is due, and tells when to look again. */
+  private readonly look = Effect.suspend(() => {
+    const now = this.now()
+    const due: Array<Hold> = []
+    let next = Infinity
+    for (const hold of this.holds.values()) {
+      if (!this.isAlive(hold)) continue
+      next = Math.min(next, hold.until)
+      if (this.renewing.has(hold)) continue
+      // Those that are nearly due come along, so that many leases need few round trips.
+      if (hold.renewAt <= now + hold.claim.ttl / 12) due.push(hold)
+      else next = Math.min(next, hold.renewAt)
+    }
+    if (due.length === 0) return Effect.succeed(next)
+    for (const hold of due) this.renewing.add(hold)
+    return Effect.as(Effect.forkScoped(this.renew(due)), next)
+  })
+
+  private readonly renew = (due: ReadonlyArray<Hold>): Effect.Effect<void> =>
+    Effect.match(this.steps.renew(due.map((hold) => hold.claim)), {
+      onFailure: () => this.notRenewed(due),
+      onSuccess: (untils) => due.forEach((hold, index) => this.renewed(hold, untils[index]))
+    }).pipe(Effect.ensuring(Effect.sync(() => {
+      for (const hold of due) {
+        this.renewing.delete(hold)
+        if (hold.over === undefined) this.alarm.ring(hold.renewAt)
+      }
+    })))
+
+  private renewed(hold: Hold, until: number | undefined): void {
+    if (hold.over !== undefined) return
+    if (until === undefined) return this.end(hold, "revoked")
+    this.metrics.renewed("renewed", 1)
+    const now = this.now()
+    hold.until = Math.max(hold.until, until)
+    hold.renewAt = now + (hold.until - now) / 3
+  }
+
+  private notRenewed(due: ReadonlyArray<Hold>): void {
+    this.metrics.renewed("failed", due.length)
+    const now = this.now()
+    for (const hold of due) hold.renewAt = now + Math.min(hold.claim.ttl / 10, 1000)
+  }
+}

@@ -1,0 +1,129 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Inspection } from "../Lease.ts"
+import type { Answer, Claim, Granted, Steps } from "../LeaseBackend.ts"
+import * as Machine from "../LeaseMachine.ts"
+import { Alarm } from "./Alarm.ts"
+
+/** The machine behind a thin shell: it gives the machine its time, carries its pushes, and looks when a lease ends. */
+export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const states = new Map<string, Machine.State>()
+    const waiting = new Map<string, Deferred.Deferred<Granted>>()
+    const contended = new Set<string>()
+    const observers = new Map<string, Set<() => void>>()
+    let issued = 0
+
+    const run = (resource: string, command: Machine.Command): Machine.Reply => {
+      const now = alarm.now()
+      const floor = Math.max(Math.floor(now * 1000), issued + 1)
+      const before = states.get(resource)
+      const [state, reply, pushes] = Machine.step(before, { now, floor }, command)
+      if (state === undefined) states.delete(resource)
+      else states.set(resource, state)
+      issued = Math.max(issued, state?.token ?? 0)
+      for (const push of pushes) {
+        const granted: Granted = { _tag: "Granted", token: BigInt(push.token), until: now + push.ttl }
+        const waiter = waiting.get(push.id)
+        if (waiter !== undefined) Deferred.doneUnsafe(waiter, Exit.succeed(granted))
+      }
+      if (state !== undefined && state.queue.length > 0) watch(resource, state)
+      else contended.delete(resource)
+      if (state !== before) observers.get(resource)?.forEach((notify) => notify())
+      return reply
+    }
+
+    const watch = (resource: string, state: Machine.State) => {
+      contended.add(resource)
+      alarm.ring(Math.min(...state.holders.map((holder) => holder.until)))
+    }
+
+    const alarm: Alarm<never> = new Alarm(
+      yield* Clock.Clock,
+      Effect.sync(() => {
+        for (const resource of contended) run(resource, { _tag: "Release", id: "", remember: 0 })
+        return Infinity
+      })
+    )
+    yield* Effect.forkScoped(alarm.run)
+
+    const release = (claim: Claim) => {
+      waiting.delete(claim.id)
+      run(claim.resource, { _tag: "Release", id: claim.id, remember: 0 })
+    }
+
+    const ask = (claim: Claim): Answer => {
+      const reply = run(claim.resource, { _tag: "Claim", ...claim, session, patience: Infinity })
+      switch (reply._tag) {
+        case "Granted":
+          return { _tag: "Granted", token: BigInt(reply.token), until: alarm.now() + reply.ttl }
+        case "Mismatch":
+          return reply
+        case "Queued": {
+          const granted = Deferred.makeUnsafe<Granted>()
+          waiting.set(claim.id, granted)
+          return {
+            _tag: "Queued",
+            granted: Effect.ensuring(Deferred.await(granted), Effect.sync(() => waiting.delete(claim.id)))
+          }
+        }
+        default:
+          return { _tag: "Busy" }
+      }
+    }
+
+    const inspect = (resource: string): Inspection => {
+      const now = alarm.now()
+      const state = states.get(resource)
+      return {
+        holders: (state?.holders ?? []).filter((holder) => holder.until > now).map((holder) => ({
+          id: holder.id,
+          owner: holder.owner,
+          value: holder.value,
+          permits: holder.permits,
+          token: BigInt(holder.token),
+          age: now - holder.since
+        })),
+        waiters: (state?.queue ?? []).map(({ id, owner, permits, since }) => ({ id, owner, permits, age: now - since }))
+      }
+    }
+
+    return {
+      ask: (claim) => Effect.sync(() => ask(claim)),
+      renew: (claims) =>
+        Effect.sync(() =>
+          claims.map((claim) =>
+            run(claim.resource, { _tag: "Renew", id: claim.id, ttl: claim.ttl })._tag === "Done"
+              ? alarm.now() + claim.ttl
+              : undefined
+          )
+        ),
+      release: (claim) => Effect.sync(() => release(claim)),
+      releaseUnsafe: release,
+      abandonUnsafe: release,
+      update: (claim, value) =>
+        Effect.sync(() => run(claim.resource, { _tag: "Update", id: claim.id, value })._tag === "Done"),
+      inspect: (resource) => Effect.sync(() => inspect(resource)),
+      changes: (resource) =>
+        Stream.callback<Inspection>((queue) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              const notify = () => Queue.offerUnsafe(queue, inspect(resource))
+              observers.set(resource, (observers.get(resource) ?? new Set()).add(notify))
+              notify()
+              return notify
+            }),
+            (notify) =>
+              Effect.sync(() => {
+                const all = observers.get(resource)
+                all?.delete(notify)
+                if (all?.size === 0) observers.delete(resource)
+              })
+          ), { bufferSize: 1, strategy: "sliding" })
+    }
+  })

@@ -1,0 +1,55 @@
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import { InvalidClaim } from "../Lease.ts"
+import type { ClaimRequest } from "../Lease.ts"
+
+const day = 86_400_000
+
+export interface CheckedRequest {
+  readonly resource: string
+  readonly permits: number
+  readonly limit: number
+  readonly ttl: number
+  readonly waitFor: number
+  readonly owner: string
+  readonly value: string
+  readonly tokens: number
+}
+
+const invalid = (field: string, message: string) => new InvalidClaim({ field, message: `${field} ${message}` })
+
+const millis = (input: Duration.Input | undefined, otherwise: number): number => {
+  if (input === undefined) return otherwise
+  if (typeof input === "number") return input
+  return Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+}
+
+const isWhole = (value: number, min: number, max: number): boolean =>
+  Number.isInteger(value) && value >= min && value <= max
+
+/** An ill-formed string (half of an emoji) would meet others of its kind under one key once it is encoded as UTF-8. */
+const isText = (text: string, min: number, max: number): boolean =>
+  text.length >= min && text.length <= max && text.isWellFormed()
+
+export const checkResource = (resource: string): InvalidClaim | undefined =>
+  isText(resource, 1, 1024)
+    ? undefined
+    : invalid("resource", "must be a well-formed string of 1 to 1,024 characters")
+
+export const checkValue = (value: string): InvalidClaim | undefined =>
+  isText(value, 0, 65_536) ? undefined : invalid("value", "must be a well-formed string of at most 65,536 characters")
+
+export const checkRequest = (request: ClaimRequest, defaultOwner: string): CheckedRequest | InvalidClaim => {
+  const { limit = 1, owner = defaultOwner, permits = 1, resource, tokens = 1, value = "" } = request
+  const ttl = millis(request.ttl, 10_000)
+  const waitFor = millis(request.waitFor, 30_000)
+  const text = checkResource(resource) ?? checkValue(value)
+  if (text !== undefined) return text
+  if (!isText(owner, 0, 1024)) return invalid("owner", "must be a well-formed string of at most 1,024 characters")
+  if (!isWhole(limit, 1, 2 ** 31 - 1)) return invalid("limit", "must be a whole number from 1 to 2,147,483,647")
+  if (!isWhole(permits, 1, limit)) return invalid("permits", `must be a whole number from 1 to the limit, ${limit}`)
+  if (!isWhole(tokens, 1, 1000)) return invalid("tokens", "must be a whole number from 1 to 1,000")
+  if (!(ttl >= 10 && ttl <= day)) return invalid("ttl", "must be a duration from 10 milliseconds to 1 day")
+  if (!(waitFor >= 0)) return invalid("waitFor", "must be a duration of 0 or more")
+  return { resource, permits, limit, ttl: Math.ceil(ttl), waitFor, owner, value, tokens }
+}
