@@ -192,3 +192,19 @@ export class LimitMismatch extends Schema.TaggedError<LimitMismatch>()("LimitMis
  * @since 0.1.0
  */
 export type ClaimError = InvalidClaim | LeaseTimeout | LimitMismatch | StoreUnavailable
+
+/**
+ * Why a claim that does not wait can fail.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type TryClaimError = Exclude<ClaimError, LeaseTimeout>
+
+/**
+ * What `Effect.uninterruptibleMask` gives: makes an effect as interruptible as it was outside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

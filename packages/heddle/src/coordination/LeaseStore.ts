@@ -23,8 +23,9 @@ import type {
   InvalidClaim,
   Lease,
   LeaseLost,
-  LeaseTimeout,
-  StoreUnavailable
+  Restore,
+  StoreUnavailable,
+  TryClaimError
 } from "./Lease.ts"
 import type { Backend } from "./LeaseBackend.ts"
 
@@ -38,15 +39,22 @@ export class LeaseStore extends Context.Service<LeaseStore, {
   /** The backend's name, a label on metrics. */
   readonly backend: string
   /**
-   * Waits in line for the permits and holds them until the lease is released or lost.
+   * Waits in line for the permits and holds them until the scope closes, the lease is released, or it is lost.
    *
    * **Interruption**
    *
    * An interrupted wait leaves the line at once. A grant made at that moment goes back.
    */
-  readonly claim: (request: ClaimRequest) => Effect.Effect<Lease, ClaimError>
+  readonly claim: (request: ClaimRequest) => Effect.Effect<Lease, ClaimError, Scope.Scope>
   /** Takes the permits if they are free and nobody waits for them. One round trip; `waitFor` is not looked at. */
-  readonly tryClaim: (request: ClaimRequest) => Effect.Effect<Option.Option<Lease>, Exclude<ClaimError, LeaseTimeout>>
+  readonly tryClaim: (request: ClaimRequest) => Effect.Effect<Option.Option<Lease>, TryClaimError, Scope.Scope>
+  /**
+   * `claim` without a scope, for patterns: call it inside `Effect.uninterruptibleMask`, hand it that `restore`, and
+   * release the lease whatever comes. Only the waits are restored, so a grant never falls between two hands.
+   */
+  readonly acquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Lease, ClaimError>
+  /** `tryClaim` without a scope, for patterns, as `acquire` is. */
+  readonly tryAcquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Option.Option<Lease>, TryClaimError>
   /** Who holds the resource and who waits for it. One round trip. */
   readonly inspect: (resource: string) => Effect.Effect<Inspection, InvalidClaim | StoreUnavailable>
   /**
@@ -88,7 +96,7 @@ export const withLease = <A, E, R>(
     LeaseStore,
     (store) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(store.claim(request)), (lease) =>
+        Effect.flatMap(store.acquire(request, restore), (lease) =>
           Effect.onExit(
             restore(Effect.suspend(() => lease.run(use(lease)))),
             () => Effect.sync(lease.releaseUnsafe)

@@ -1,14 +1,14 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { InvalidClaim, LeaseTimeout, LimitMismatch, StoreUnavailable } from "../Lease.ts"
-import type { ClaimError, ClaimRequest, Lease, LeaseLost } from "../Lease.ts"
+import type { ClaimError, ClaimRequest, Lease, LeaseLost, Restore, TryClaimError } from "../Lease.ts"
 import type { Backend, Claim, Granted, Steps } from "../LeaseBackend.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
+import { bounded } from "./bounded.ts"
 import { runHeld } from "./leaseGuard.ts"
 import { Hold, Keeper } from "./leaseKeeper.ts"
 import { leaseMetrics } from "./leaseMetrics.ts"
@@ -59,60 +59,67 @@ class Claims {
     this.keeper = keeper
   }
 
-  readonly claim = (request: ClaimRequest): Effect.Effect<Lease, ClaimError> =>
+  readonly claim = (request: ClaimRequest): Effect.Effect<Lease, ClaimError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) => Effect.tap(this.acquire(request, restore), releaseWithScope))
+
+  readonly tryClaim = (request: ClaimRequest): Effect.Effect<Option.Option<Lease>, TryClaimError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.tap(
+        this.tryAcquire(request, restore),
+        Option.match({ onNone: () => Effect.void, onSome: releaseWithScope })
+      )
+    )
+
+  readonly acquire = (request: ClaimRequest, restore: Restore): Effect.Effect<Lease, ClaimError> =>
     this.checked(request, (checked) => {
       const start = this.keeper.now()
       const timeout = Effect.suspend(() =>
         Effect.fail(new LeaseTimeout({ resource: checked.resource, waitedMillis: this.keeper.now() - start }))
       )
       const claim = this.toClaim(checked, checked.waitFor > 0)
-      return this.safely(claim, (restore) =>
-        Effect.flatMap(
-          restore(this.ask(claim, checked.waitFor, timeout)),
-          (answer): Effect.Effect<Lease, ClaimError> => {
-            switch (answer._tag) {
-              case "Granted":
-                return this.hold(claim, answer)
-              case "Mismatch":
-                return Effect.fail(this.mismatch(claim, answer.limit))
-              case "Busy":
-                return timeout
-              case "Queued": {
-                this.keeper.metrics.waiting(1)
-                const left = checked.waitFor - (this.keeper.now() - start)
-                return restore(bounded(answer.granted, left, timeout)).pipe(
-                  Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
-                  Effect.flatMap((granted) => this.hold(claim, granted))
-                )
-              }
-            }
+      const ask = restore(this.ask(claim, checked.waitFor, timeout))
+      const lease = Effect.flatMap(ask, (answer): Effect.Effect<Lease, ClaimError> => {
+        switch (answer._tag) {
+          case "Granted":
+            return this.hold(claim, answer)
+          case "Mismatch":
+            return Effect.fail(this.mismatch(claim, answer.limit))
+          case "Busy":
+            return timeout
+          case "Queued": {
+            this.keeper.metrics.waiting(1)
+            const left = checked.waitFor - (this.keeper.now() - start)
+            return restore(bounded(answer.granted, left, timeout)).pipe(
+              Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
+              Effect.flatMap((granted) => this.hold(claim, granted))
+            )
           }
-        ))
+        }
+      })
+      return this.orAbandon(claim, lease)
     })
 
-  readonly tryClaim = (
-    request: ClaimRequest
-  ): Effect.Effect<Option.Option<Lease>, InvalidClaim | LimitMismatch | StoreUnavailable> =>
+  readonly tryAcquire = (
+    request: ClaimRequest,
+    restore: Restore
+  ): Effect.Effect<Option.Option<Lease>, TryClaimError> =>
     this.checked(request, (checked) => {
       const claim = this.toClaim(checked, false)
-      return this.safely(
-        claim,
-        (restore) =>
-          Effect.flatMap(
-            restore(this.steps.ask(claim)),
-            (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
-              switch (answer._tag) {
-                case "Granted":
-                  return Effect.map(this.hold(claim, answer), Option.some)
-                case "Mismatch":
-                  return Effect.fail(this.mismatch(claim, answer.limit))
-                case "Busy":
-                case "Queued":
-                  return Effect.succeedNone
-              }
-            }
-          )
+      const lease = Effect.flatMap(
+        restore(this.steps.ask(claim)),
+        (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
+          switch (answer._tag) {
+            case "Granted":
+              return Effect.map(this.hold(claim, answer), Option.some)
+            case "Mismatch":
+              return Effect.fail(this.mismatch(claim, answer.limit))
+            case "Busy":
+            case "Queued":
+              return Effect.succeedNone
+          }
+        }
       )
+      return this.orAbandon(claim, lease)
     })
 
   readonly inspect: LeaseStore["Service"]["inspect"] = (resource) => {
@@ -142,16 +149,8 @@ class Claims {
   }
 
   /** Whatever ends a claim before its lease is in the caller's hands takes the claim back. */
-  private safely<A, E>(
-    claim: Claim,
-    f: (restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.onExit(
-        f(restore),
-        (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => this.steps.abandonUnsafe(claim))
-      )
-    )
+  private orAbandon<A, E>(claim: Claim, lease: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.onError(lease, () => Effect.sync(() => this.steps.abandonUnsafe(claim)))
   }
 
   /** A step ends by its own time limit; the timer is needed only where the caller's is shorter. */
@@ -176,14 +175,7 @@ class Claims {
   }
 }
 
-const bounded = <A, E, E2>(
-  effect: Effect.Effect<A, E>,
-  millis: number,
-  orElse: Effect.Effect<never, E2>
-): Effect.Effect<A, E | E2> =>
-  millis === Infinity
-    ? effect
-    : Effect.timeoutOrElse(effect, { duration: Math.max(0, millis), orElse: () => orElse })
+const releaseWithScope = (lease: Lease) => Effect.addFinalizer(() => Effect.sync(lease.releaseUnsafe))
 
 class HeldLease implements Lease {
   readonly token: bigint

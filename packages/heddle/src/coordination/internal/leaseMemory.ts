@@ -1,7 +1,5 @@
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -9,12 +7,13 @@ import type { Inspection } from "../Lease.ts"
 import type { Answer, Claim, Granted, Steps } from "../LeaseBackend.ts"
 import * as Machine from "../LeaseMachine.ts"
 import { Alarm } from "./Alarm.ts"
+import { Slot } from "./Slot.ts"
 
 /** The machine behind a thin shell: it gives the machine its time, carries its pushes, and looks when a lease ends. */
 export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.Scope> =>
   Effect.gen(function*() {
     const states = new Map<string, Machine.State>()
-    const waiting = new Map<string, Deferred.Deferred<Granted>>()
+    const waiting = new Map<string, Slot<Granted>>()
     const contended = new Set<string>()
     const observers = new Map<string, Set<() => void>>()
     let issued = 0
@@ -29,8 +28,7 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
       issued = Math.max(issued, state?.token ?? 0)
       for (const push of pushes) {
         const granted: Granted = { _tag: "Granted", token: BigInt(push.token), until: now + push.ttl }
-        const waiter = waiting.get(push.id)
-        if (waiter !== undefined) Deferred.doneUnsafe(waiter, Exit.succeed(granted))
+        waiting.get(push.id)?.give(granted)
       }
       if (state !== undefined && state.queue.length > 0) watch(resource, state)
       else contended.delete(resource)
@@ -65,12 +63,9 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
         case "Mismatch":
           return reply
         case "Queued": {
-          const granted = Deferred.makeUnsafe<Granted>()
-          waiting.set(claim.id, granted)
-          return {
-            _tag: "Queued",
-            granted: Effect.ensuring(Deferred.await(granted), Effect.sync(() => waiting.delete(claim.id)))
-          }
+          const slot = new Slot<Granted>()
+          waiting.set(claim.id, slot)
+          return { _tag: "Queued", granted: Effect.ensuring(slot.await, Effect.sync(() => waiting.delete(claim.id))) }
         }
         default:
           return { _tag: "Busy" }
