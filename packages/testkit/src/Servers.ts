@@ -1,0 +1,83 @@
+/**
+ * Real servers for tests: each call starts private ones that live as long as its scope.
+ *
+ * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL` or `HEDDLE_ETCD_URL` (nothing is started then;
+ * several are separated by commas, and used where a call asks for no more than there are), `PATH` and the usual folders, the
+ * cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
+ * cache that needs no root and installs nothing. What is not found is a {@link Server.ServerError}, never a skipped test.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type Binary, find, given, type Program } from "./internal/Binaries.ts"
+import * as etcdServer from "./internal/etcd.ts"
+import * as redisServer from "./internal/redis.ts"
+import { fromUrl, type Server, type ServerError } from "./Server.ts"
+
+/**
+ * `count` Redis servers that know nothing of each other, as a Redlock quorum wants them. Started in parallel, in about 30 ms.
+ *
+ * @since 0.1.0
+ * @category redis
+ */
+export const redisNodes = (count: number): Started => several(redisServer, "redis", count)
+
+/**
+ * One Redis server.
+ *
+ * **Details**
+ *
+ * What it acknowledged survives `kill` and comes back with `restart()`; `restart({ keepData: false })` comes back empty.
+ *
+ * @since 0.1.0
+ * @category redis
+ */
+export const redis: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(redisNodes(1), Arr.headNonEmpty)
+
+/**
+ * One etcd cluster of `count` members, with a heartbeat of 50 ms and an election timeout of 500 ms. Ready when each member
+ * knows a leader, after 0.5 s to 2.5 s.
+ *
+ * **Gotchas**
+ *
+ * A member is up again only when a majority is: restart several of them at once, with `concurrency: "unbounded"`. A member
+ * that lost its data cannot join again under its old name; etcd stops it.
+ *
+ * @since 0.1.0
+ * @category etcd
+ */
+export const etcdCluster = (count: number): Started => several(etcdServer, "etcd", count)
+
+/**
+ * One etcd server. Ready after about 0.5 s.
+ *
+ * @since 0.1.0
+ * @category etcd
+ */
+export const etcd: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(etcdCluster(1), Arr.headNonEmpty)
+
+/**
+ * Servers of one call, at least one, in the order of their names.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Started = Effect.Effect<Arr.NonEmptyReadonlyArray<Server>, ServerError, Scope.Scope>
+
+interface Kind {
+  readonly program: Program
+  readonly start: (binary: Binary, names: Arr.NonEmptyReadonlyArray<string>) => Started
+}
+
+// Hoisted: the constants above call it.
+function several(kind: Kind, name: string, count: number): Started {
+  return Effect.suspend(() => {
+    const names = Arr.makeBy(count, (n) => count > 1 ? `${name}-${n + 1}` : name)
+    const urls = given(kind.program)
+    return urls.length < names.length
+      ? Effect.flatMap(find(kind.program), (binary) => kind.start(binary, names))
+      : Effect.forEach(names, (name, n) => fromUrl(name, urls[n] ?? ""))
+  })
+}

@@ -1,0 +1,247 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { spawn } from "node:child_process"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { find } from "../src/internal/Binaries.ts"
+import * as Ports from "../src/internal/Ports.ts"
+import { until } from "../src/internal/until.ts"
+import * as Server from "../src/Server.ts"
+import * as Servers from "../src/Servers.ts"
+
+/** The first line that the server answers to an inline command, or the code of the socket's error. */
+const ask = (port: number, command: string) =>
+  Effect.callback<string>((resume) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${command}\r\n`))
+    let text = ""
+    socket.on("data", (data) => {
+      text += data.toString()
+      // "$-1" is no value; a value comes as its length and then itself.
+      const value = /^\$\d+\r\n(.*)\r\n/.exec(text)?.[1] ?? /^([^$].*|\$-1)\r\n/.exec(text)?.[1]
+      if (value === undefined) return
+      socket.destroy()
+      resume(Effect.succeed(value))
+    })
+    socket.on("error", (error) => resume(Effect.succeed("code" in error ? String(error.code) : error.message)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const etcdCall = (url: string, method: string, body: Record<string, string>) =>
+  Effect.tryPromise(async (signal) => {
+    const response = await globalThis.fetch(`${url}/v3/kv/${method}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(text)
+    return text
+  })
+
+const base64 = (text: string) => Buffer.from(text).toString("base64")
+const put = (url: string, value: string) => etcdCall(url, "put", { key: base64("key"), value: base64(value) })
+const get = (url: string) =>
+  Effect.map(etcdCall(url, "range", { key: base64("key") }), (text) => {
+    const value = /"value":"([^"]*)"/.exec(text)?.[1]
+    return value === undefined ? undefined : Buffer.from(value, "base64").toString()
+  })
+
+/** Runs an effect with other environment variables. */
+const withEnv = (changed: Record<string, string>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const before = { ...process.env }
+      Object.assign(process.env, changed)
+      return before
+    }),
+    () => effect,
+    (before) =>
+      Effect.sync(() => {
+        process.env = before
+      })
+  )
+
+const isRefused = (port: number) => Effect.map(ask(port, "PING"), (answer) => answer === "ECONNREFUSED")
+
+describe("redis", () => {
+  it.live(
+    "answers, refuses after kill, and comes back on its port with or without its data",
+    () =>
+      Effect.gen(function*() {
+        const redis = yield* Servers.redis
+        assert.strictEqual(redis.url, `redis://127.0.0.1:${redis.port}`)
+        assert.strictEqual(yield* ask(redis.port, "PING"), "+PONG")
+        assert.strictEqual(yield* ask(redis.port, "SET k v"), "+OK")
+        const first = yield* redis.pid
+        yield* redis.kill
+        assert.strictEqual(yield* ask(redis.port, "PING"), "ECONNREFUSED")
+        assert.strictEqual((yield* Effect.flip(redis.pid)).reason, "Down")
+        assert.strictEqual((yield* Effect.flip(redis.stop)).reason, "Down")
+        yield* redis.kill
+        yield* redis.restart()
+        assert.notStrictEqual(yield* redis.pid, first)
+        assert.strictEqual(yield* ask(redis.port, "GET k"), "v")
+        yield* redis.restart({ keepData: false })
+        assert.strictEqual(yield* ask(redis.port, "GET k"), "$-1")
+        assert.strictEqual((yield* redis.logs).split("Ready to accept connections").length, 4)
+      }),
+    20_000
+  )
+
+  it.live("a stopped server does not answer until it continues", () =>
+    Effect.gen(function*() {
+      const redis = yield* Servers.redis
+      yield* redis.stop
+      const answer = yield* Effect.forkChild(ask(redis.port, "PING"), { startImmediately: true })
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(Fiber.join(answer), "100 millis")))
+      const late = yield* Effect.forkChild(ask(redis.port, "PING"), { startImmediately: true })
+      yield* redis.continue
+      assert.strictEqual(yield* Fiber.join(late).pipe(Effect.timeout("5 seconds")), "+PONG")
+    }), 20_000)
+
+  it.live("a stopped server can be killed and ends with its scope", () =>
+    Effect.gen(function*() {
+      const port = yield* Effect.scoped(Effect.gen(function*() {
+        const redis = yield* Servers.redis
+        yield* redis.stop
+        yield* redis.kill
+        assert.isTrue(yield* isRefused(redis.port))
+        yield* redis.restart()
+        yield* redis.stop
+        return redis.port
+      }))
+      assert.isTrue(yield* isRefused(port))
+    }), 20_000)
+
+  it.live("several nodes know nothing of each other", () =>
+    Effect.gen(function*() {
+      const nodes = yield* Servers.redisNodes(5)
+      assert.deepStrictEqual(nodes.map(({ name }) => name), ["redis-1", "redis-2", "redis-3", "redis-4", "redis-5"])
+      assert.strictEqual(new Set(nodes.map(({ port }) => port)).size, 5)
+      assert.strictEqual(yield* ask(nodes[0].port, "SET k v"), "+OK")
+      for (const node of nodes.slice(1)) assert.strictEqual(yield* ask(node.port, "GET k"), "$-1")
+    }), 20_000)
+
+  it.live(
+    "no server outlives a runner that is killed, stopped or not, and the next runner sweeps its folders",
+    () =>
+      Effect.gen(function*() {
+        const runner = yield* run(`
+        const [one, two] = yield* Servers.redisNodes(2)
+        yield* two.stop
+        console.log(JSON.stringify([one.port, two.port]))
+        yield* Effect.never
+      `)
+        const [one = 0, two = 0] = JSON.parse(yield* runner.line) as ReadonlyArray<number>
+        assert.strictEqual(yield* ask(one, "PING"), "+PONG")
+        runner.child.kill("SIGKILL")
+        assert.isTrue(yield* until(isRefused(one), "5 seconds"))
+        assert.isTrue(yield* until(isRefused(two), "5 seconds"))
+        const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`heddle-${runner.child.pid}-`))
+        assert.strictEqual(left().length, 2)
+        const next = yield* run(`yield* Servers.redis; console.log("up")`)
+        assert.strictEqual(yield* next.line, "up")
+        assert.deepStrictEqual(left(), [])
+      }),
+    30_000
+  )
+})
+
+describe("etcd", () => {
+  it.live("one server is healthy and keeps its data across a restart", () =>
+    Effect.gen(function*() {
+      const etcd = yield* Servers.etcd
+      yield* put(etcd.url, "v")
+      yield* etcd.restart()
+      assert.strictEqual(yield* get(etcd.url), "v")
+      yield* etcd.restart({ keepData: false })
+      assert.strictEqual(yield* get(etcd.url), undefined)
+    }), 30_000)
+
+  it.live(
+    "a cluster of three goes on without one member, which catches up when it is back",
+    () =>
+      Effect.gen(function*() {
+        const [a, b, c] = yield* Servers.etcdCluster(3)
+        assert(b !== undefined && c !== undefined)
+        yield* put(a.url, "before")
+        yield* a.kill
+        const written = put(b.url, "after").pipe(Effect.timeout("1 second"), Effect.isSuccess)
+        assert.isTrue(yield* until(written, "15 seconds"))
+        assert.strictEqual(yield* get(c.url), "after")
+        yield* a.restart()
+        assert.strictEqual(yield* get(a.url), "after")
+      }),
+    60_000
+  )
+})
+
+describe("errors", () => {
+  it.live("a server that ends while it starts says why, and its log is kept", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Server.make({
+        name: "broken",
+        port: yield* Ports.reserve,
+        url: "",
+        command: () => ["/bin/sh", "-c", "echo this is why; exit 3"],
+        env: {},
+        ready: Effect.never
+      }))
+      assert.strictEqual(error.reason, "Start")
+      assert.include(error.message, "code 3")
+      assert.include(error.message, "this is why")
+      const path = /The whole log: (.*)/.exec(error.message)?.[1] ?? ""
+      assert.strictEqual(readFileSync(path, "utf8"), "this is why\n")
+      rmSync(path)
+    }))
+
+  it.live("a program that is nowhere names the package and the variable", () =>
+    Effect.gen(function*() {
+      const nothing = {
+        command: "heddle-nothing",
+        debian: "nothing-server",
+        variable: "NOTHING_URL",
+        example: "no://1"
+      }
+      const error = yield* Effect.flip(find(nothing))
+      assert.strictEqual(error.reason, "Missing")
+      assert.include(error.message, "apt-get install nothing-server")
+      assert.include(error.message, "NOTHING_URL")
+    }).pipe(withEnv({ PATH: "/nowhere", HEDDLE_CACHE: `${tmpdir()}/heddle-${process.pid}-nowhere` })))
+
+  it.live("addresses from the environment are used as they are, and nobody may harm them", () =>
+    Effect.gen(function*() {
+      const redis = yield* Servers.redis
+      assert.deepStrictEqual([redis.url, redis.host, redis.port], ["redis://10.0.0.1:7001", "10.0.0.1", 7001])
+      for (const verb of [redis.kill, redis.stop, redis.continue, redis.restart(), redis.logs]) {
+        assert.strictEqual((yield* Effect.flip(verb)).reason, "NotOwned")
+      }
+      const nodes = yield* Servers.redisNodes(2)
+      assert.deepStrictEqual(nodes.map(({ port }) => port), [7001, 7002])
+      const error = yield* Effect.flip(Servers.etcd)
+      assert.include(error.message, "protocol://host:port")
+    }).pipe(withEnv({ HEDDLE_REDIS_URL: "redis://10.0.0.1:7001, redis://10.0.0.2:7002", HEDDLE_ETCD_URL: "nonsense" })))
+})
+
+/** A process of its own that runs the lines in a scope, and the first line that it prints. */
+const run = (lines: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const source = `
+        import * as Effect from "effect/Effect"
+        import * as Servers from ${JSON.stringify(new URL("../src/Servers.ts", import.meta.url).href)}
+        await Effect.runPromise(Effect.scoped(Effect.gen(function*() { ${lines} })))
+      `
+      const args = ["--conditions=@heddle/source", "--input-type=module", "--eval", source]
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
+      const line = Effect.callback<string>((resume) => {
+        child.stdout.once("data", (data: Buffer) => resume(Effect.succeed(data.toString().trim())))
+        child.once("exit", (code) => resume(Effect.die(new Error(`the runner ended with ${code} and printed nothing`))))
+      }).pipe(Effect.timeout("20 seconds"))
+      return { child, line }
+    }),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  )

@@ -1,0 +1,25 @@
+// One Redis and one etcd for the whole test run. A test file reads an address with `inject("redisUrl")`.
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { TestProject } from "vitest/node"
+import * as Servers from "../packages/testkit/src/Servers.ts"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly redisUrl: string
+    readonly etcdUrl: string
+  }
+}
+
+export default async (project: TestProject): Promise<() => Promise<void>> => {
+  const scope = Scope.makeUnsafe()
+  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
+  const servers = Effect.all([Servers.redis, Servers.etcd], { concurrency: "unbounded" })
+  const [redis, etcd] = await Effect.runPromise(
+    servers.pipe(Scope.provide(scope), Effect.onError(() => Scope.close(scope, Exit.void)))
+  )
+  project.provide("redisUrl", redis.url)
+  project.provide("etcdUrl", etcd.url)
+  return stop
+}
