@@ -1,0 +1,8 @@
+/**
+ * Heddle's stores on etcd, through gRPC.
+ *
+ * @since 0.1.0
+ */
+export * as Etcd from "./Etcd.ts"
+export * as EtcdError from "./EtcdError.ts"
+export * as EtcdOp from "./EtcdOp.ts"
