@@ -3,7 +3,7 @@
 # @bufbuild/protobuf (protoc-gen-es must have the same version). The tools come through npx and are no dependencies.
 set -eu
 cd "$(dirname "$0")/.."
-npx --yes --package @bufbuild/buf@1.75.0 --package @bufbuild/protoc-gen-es@2.17.0 -- \
+exec npx --yes --package @bufbuild/buf@1.75.0 --package @bufbuild/protoc-gen-es@2.17.0 -- \
   buf generate src/internal/proto --template '{
   "version": "v2",
   "plugins": [{
@@ -12,4 +12,3 @@ npx --yes --package @bufbuild/buf@1.75.0 --package @bufbuild/protoc-gen-es@2.17.
     "opt": ["target=ts", "import_extension=ts", "erasable_syntax=true"]
   }]
 }'
-npx dprint fmt src/internal/proto/etcd_pb.ts

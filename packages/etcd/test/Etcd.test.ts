@@ -1,4 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import { FaultProxy, type Server, Servers } from "@heddle/testkit"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -12,12 +13,9 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as FaultProxy from "../../testkit/src/FaultProxy.ts"
-import type { Server } from "../../testkit/src/Server.ts"
-import * as Servers from "../../testkit/src/Servers.ts"
 import { Etcd, type EtcdError, EtcdOp } from "../src/index.ts"
 
-class TestEtcd extends Context.Service<TestEtcd, Server>()("test/Etcd") {
+class TestEtcd extends Context.Service<TestEtcd, Server.Server>()("test/Etcd") {
   static readonly layer = Layer.effect(TestEtcd, Servers.etcd)
 }
 
