@@ -18,7 +18,7 @@ export interface CheckedRequest {
 
 const invalid = (field: string, message: string) => new InvalidClaim({ field, message: `${field} ${message}` })
 
-const millis = (input: Duration.Input | undefined, otherwise: number): number => {
+export const toMillis = (input: Duration.Input | undefined, otherwise: number): number => {
   if (input === undefined) return otherwise
   if (typeof input === "number") return input
   return Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
@@ -36,13 +36,21 @@ export const checkResource = (resource: string): InvalidClaim | undefined =>
     ? undefined
     : invalid("resource", "must be a well-formed string of 1 to 1,024 characters")
 
+export const checkKey = (key: string): InvalidClaim | undefined =>
+  isText(key, 1, 1000) ? undefined : invalid("key", "must be a well-formed string of 1 to 1,000 characters")
+
+export const checkPasses = (passes: number | undefined): InvalidClaim | undefined =>
+  passes === undefined || isWhole(passes, 1, 999)
+    ? undefined
+    : invalid("passes", "must be a whole number from 1 to 999")
+
 export const checkValue = (value: string): InvalidClaim | undefined =>
   isText(value, 0, 65_536) ? undefined : invalid("value", "must be a well-formed string of at most 65,536 characters")
 
 export const checkRequest = (request: ClaimRequest, defaultOwner: string): CheckedRequest | InvalidClaim => {
   const { limit = 1, owner = defaultOwner, permits = 1, resource, tokens = 1, value = "" } = request
-  const ttl = millis(request.ttl, 10_000)
-  const waitFor = millis(request.waitFor, 30_000)
+  const ttl = toMillis(request.ttl, 10_000)
+  const waitFor = toMillis(request.waitFor, 30_000)
   const text = checkResource(resource) ?? checkValue(value)
   if (text !== undefined) return text
   if (!isText(owner, 0, 1024)) return invalid("owner", "must be a well-formed string of at most 1,024 characters")

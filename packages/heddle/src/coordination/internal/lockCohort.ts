@@ -7,12 +7,13 @@ import { Slot } from "./Slot.ts"
 /** What a local waiter is given: the lease, passed on; or nothing, and it has to claim for itself. */
 type Turn = { readonly lease: Lease | undefined }
 
+/** One caller that wants in. Times are monotonic milliseconds. */
 export interface Entry {
-  /** Claims from the store within that many milliseconds. */
-  readonly claim: (waitFor: number) => Effect.Effect<Lease, ClaimError>
+  /** Claims from the store within that time; undefined where it is refused without waiting. */
+  readonly claim: (waitFor: number) => Effect.Effect<Lease | undefined, ClaimError>
   readonly timeout: Effect.Effect<never, LeaseTimeout>
   readonly waitFor: number
-  /** For how long (ms) after the store's grant the lease may be passed on. */
+  /** For how long after the store's grant the lease may be passed on. */
   readonly lasting: number
   readonly now: () => number
   readonly restore: Restore
@@ -32,17 +33,17 @@ export class Cohort {
     this.empty = empty
   }
 
-  /** The first of the cohort: claims from the store. Whoever fails leaves the lead to the next. */
-  lead(entry: Entry, waitFor: number): Effect.Effect<Lease, ClaimError> {
+  /** The first of the cohort: claims from the store. Whoever goes without leaves the lead to the next. */
+  lead(entry: Entry, waitFor: number): Effect.Effect<Lease | undefined, ClaimError> {
     return Effect.onExit(entry.claim(waitFor), (exit) =>
       Effect.sync(() => {
-        if (Exit.isSuccess(exit)) this.until = entry.now() + entry.lasting
+        if (Exit.isSuccess(exit) && exit.value !== undefined) this.until = entry.now() + entry.lasting
         else this.next(undefined)
       }))
   }
 
   /** Stands in the local line, then takes what is passed on, or leads. */
-  follow(entry: Entry): Effect.Effect<Lease, ClaimError> {
+  follow(entry: Entry): Effect.Effect<Lease | undefined, ClaimError> {
     const start = entry.now()
     const slot = new Slot<Turn>()
     this.line.push(slot)
@@ -56,14 +57,15 @@ export class Cohort {
     )
   }
 
-  /** The section is over: passes the lease on, or gives it back. */
-  leave(lease: Lease, now: number): void {
+  /** The lease, passed on to the next in line if there is one and it may still be; undefined: give it back. */
+  pass(lease: Lease, now: number): Lease | undefined {
     const passed = this.line.length > 0 && now < this.until ? lease.pass() : undefined
-    if (passed === undefined) lease.releaseUnsafe()
-    this.next(passed)
+    if (passed !== undefined) this.next(passed)
+    return passed
   }
 
-  private next(lease: Lease | undefined): void {
+  /** Lets the next in line go on, with a lease or to claim one; nobody there: the cohort is over. */
+  next(lease: Lease | undefined): void {
     const slot = this.line.shift()
     if (slot === undefined) this.empty()
     else slot.give({ lease })
@@ -71,10 +73,13 @@ export class Cohort {
 
   private leaveLine(slot: Slot<Turn>): void {
     const index = this.line.indexOf(slot)
-    if (index >= 0) return void this.line.splice(index, 1)
-    // It was served while it left: what it was given goes to the next.
-    const turn = slot.given
-    if (turn?.lease === undefined) this.next(undefined)
-    else this.leave(turn.lease, 0)
+    if (index >= 0) {
+      this.line.splice(index, 1)
+      return
+    }
+    // It was served while it left: what it was given goes to the next, or back.
+    const lease = slot.given?.lease
+    if (this.line.length === 0) lease?.releaseUnsafe()
+    this.next(this.line.length === 0 ? undefined : lease)
   }
 }
