@@ -13,7 +13,7 @@ export const Label = Context.Reference<string | undefined>("@heddle/testkit/Expl
 })
 
 interface Turn {
-  readonly actor: Actor
+  readonly actor: Actor | undefined
   readonly at: number
   readonly did: Array<string>
 }
@@ -34,6 +34,7 @@ const shown = 6
 export class Recorder implements Tracer.Tracer {
   private readonly interleaver: Interleaver
   private readonly turns: Array<Turn> = []
+  private readonly titles = new Map<Actor, string>()
   private readonly seen = new Map<Actor, Seen>()
 
   constructor(interleaver: Interleaver) {
@@ -55,8 +56,15 @@ export class Recorder implements Tracer.Tracer {
     return this.turns.map(({ actor, at, did }, index) => {
       const hidden = did.length - shown
       const told = hidden > 0 ? [`(${hidden} steps)`, ...did.slice(-shown)] : did
-      return `${index + 1}. ${this.name(actor)}${at === 0 ? "" : ` at ${at} ms`}: ${told.join("; ")}`
+      const who = actor === undefined ? "" : ` ${this.name(actor)}`
+      const when = at === 0 ? "" : ` at ${at} ms`
+      return `${index + 1}.${who}${when}${who + when === "" ? "" : ":"} ${told.join("; ")}`
     })
+  }
+
+  /** Puts something that no fiber did into the trace. */
+  note(text: string): void {
+    this.turns.push({ actor: undefined, at: this.interleaver.clock.now, did: [text] })
   }
 
   get waiting(): ReadonlyArray<string> {
@@ -68,9 +76,15 @@ export class Recorder implements Tracer.Tracer {
     })
   }
 
-  private name(actor: Actor): string {
+  /** Names a fiber that the program cannot name. */
+  entitle(fiber: Fiber.Fiber<unknown, unknown>, title: string): void {
+    const actor = this.interleaver.actorOf(fiber)
+    if (actor !== undefined) this.titles.set(actor, title)
+  }
+
+  name(actor: Actor): string {
     const seen = this.seen.get(actor)
-    const name = seen?.label ?? seen?.span ?? (actor.order === 1 ? "main" : "fiber")
+    const name = this.titles.get(actor) ?? seen?.label ?? seen?.span ?? "fiber"
     return `${name}#${actor.order}`
   }
 

@@ -50,6 +50,7 @@ export const execute = <A, E>(
   const recorder = record ? new Recorder(interleaver) : undefined
   const start = Effect.runForkWith(world(interleaver, settings.seed, recorder))
   const main = interleaver.run(() => start(program, { scheduler: interleaver }))
+  recorder?.entitle(main, "main")
   interleaver.drain({ until: () => main.pollUnsafe() !== undefined, time: true })
   const exit = main.pollUnsafe()
   if (exit !== undefined && settings.leaks) interleaver.drain({ until: () => false, time: false })

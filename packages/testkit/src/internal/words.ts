@@ -14,7 +14,8 @@ const words: ReadonlyArray<readonly [piece: string, words: string]> = [
   ["forkUnsafe(fiber, self", "forks"],
   ["impl._exit", "waits for a fiber"],
   ["self[Symbol.iterator]()", "waits for fibers"],
-  ["fiberStackAnnotations(parent)", "interrupts a fiber"],
+  ["ann && annotations", "interrupts a fiber"],
+  ["const annotations = fiberStackAnnotations", "interrupts fibers"],
   ["const effects = Arr.fromIterable(all)", "races"],
   ["for (const effect of all)", "races"],
   ["parentFiber = getCurrentFiber()", "runs parts in parallel"],
@@ -71,7 +72,7 @@ const plumbing = [
 const width = 72
 
 const oneLine = (text: string): string => {
-  const flat = text.replaceAll(/\/\/[^\n]*/g, "").replaceAll(/\s+/g, " ").trim()
+  const flat = text.replaceAll(/\/\/[^\n]*|__vite_ssr_import_\d+__\./g, "").replaceAll(/\s+/g, " ").trim()
   return flat.length > width ? `${flat.slice(0, width - 1)}…` : flat
 }
 
