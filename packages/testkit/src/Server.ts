@@ -47,7 +47,8 @@ export interface Server {
    */
   readonly kill: Effect.Effect<void, ServerError>
   /**
-   * Freezes the process (SIGSTOP): its connections stay open and nobody answers. When this returns every thread stands still.
+   * Freezes the process (SIGSTOP): its connections stay open and nobody answers. When this returns every thread stands still
+   * (seen on Linux; elsewhere the signal has been sent).
    */
   readonly stop: Effect.Effect<void, ServerError>
   /** Lets a stopped process run again (SIGCONT). */
@@ -97,7 +98,7 @@ export interface Spec {
   readonly command: (data: string) => ReadonlyArray<string>
   /** Its environment, beside `PATH`, `LANG` and `HOME` (the data folder). */
   readonly env: Record<string, string>
-  /** Whether it answers as it should. Asked again and again for 30 s; one that hangs is given up. */
+  /** Whether it answers as it should. Asked again and again for 30 s, each time for at most 1 s. */
   readonly ready: Effect.Effect<boolean>
 }
 
@@ -168,7 +169,8 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
       try: () => launch(spec, data, log),
       catch: (error) => fail("Start", `could not be started: ${String(error)}`)
     })
-    if (yield* Effect.raceFirst(until(spec.ready, startDeadline), Effect.as(Effect.promise(() => ended), false))) return
+    const ready = Effect.timeoutOrElse(spec.ready, { duration: "1 second", orElse: () => Effect.succeed(false) })
+    if (yield* Effect.raceFirst(until(ready, startDeadline), Effect.as(Effect.promise(() => ended), false))) return
     const why = hasEnded(child)
       ? `ended while it started (${child.signalCode ?? `code ${child.exitCode}`})`
       : `did not answer within ${startDeadline}`
@@ -205,6 +207,7 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
         "5 seconds"
       )
       if (!stopped) return yield* fail("Down", "did not stop within 5 seconds")
+      yield* pid
     })),
     continue: turn.withPermit(Effect.map(pid, (root) => signal(members(root), "SIGCONT"))),
     restart: (options) =>
@@ -263,7 +266,7 @@ interface Running {
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
 const launch = (spec: Spec, data: string, log: string): Running => {
-  mkdirSync(data, { recursive: true })
+  mkdirSync(data, { recursive: true, mode: 0o700 })
   const output = openSync(log, "a")
   try {
     const child = spawn("/bin/sh", ["-c", watchdog, "sh", ...spec.command(data)], {

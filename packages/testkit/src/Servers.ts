@@ -17,7 +17,7 @@ import * as redisServer from "./internal/redis.ts"
 import { fromUrl, type Server, type ServerError } from "./Server.ts"
 
 /**
- * `count` Redis servers that know nothing of each other, as a Redlock quorum wants them. Started in parallel, in about 30 ms.
+ * `count` Redis servers that know nothing of each other, as a Redlock quorum wants them. Started in parallel, in less than 0.1 s.
  *
  * @since 0.1.0
  * @category redis
@@ -38,7 +38,7 @@ export const redis: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map
 
 /**
  * One etcd cluster of `count` members, with a heartbeat of 50 ms and an election timeout of 500 ms. Ready when each member
- * knows a leader, after 0.5 s to 2.5 s.
+ * knows a leader, after 0.3 s to 2.5 s.
  *
  * **Gotchas**
  *
@@ -51,7 +51,7 @@ export const redis: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map
 export const etcdCluster = (count: number): Started => several(etcdServer, "etcd", count)
 
 /**
- * One etcd server. Ready after about 0.5 s.
+ * One etcd server. Ready after 0.3 s to 1 s.
  *
  * @since 0.1.0
  * @category etcd

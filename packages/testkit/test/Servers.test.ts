@@ -3,11 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { find } from "../src/internal/Binaries.ts"
+import { tryLock, unlock } from "../src/internal/PidLock.ts"
 import * as Ports from "../src/internal/Ports.ts"
+import * as TempFolder from "../src/internal/TempFolder.ts"
 import { until } from "../src/internal/until.ts"
 import * as Server from "../src/Server.ts"
 import * as Servers from "../src/Servers.ts"
@@ -53,14 +56,17 @@ const get = (url: string) =>
 const withEnv = (changed: Record<string, string>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
-      const before = { ...process.env }
+      const before = Object.keys(changed).map((name) => [name, process.env[name]] as const)
       Object.assign(process.env, changed)
       return before
     }),
     () => effect,
     (before) =>
       Effect.sync(() => {
-        process.env = before
+        for (const [name, value] of before) {
+          if (value === undefined) delete process.env[name]
+          else process.env[name] = value
+        }
       })
   )
 
@@ -123,6 +129,12 @@ describe("redis", () => {
       assert.strictEqual(new Set(nodes.map(({ port }) => port)).size, 5)
       assert.strictEqual(yield* ask(nodes[0].port, "SET k v"), "+OK")
       for (const node of nodes.slice(1)) assert.strictEqual(yield* ask(node.port, "GET k"), "$-1")
+    }), 20_000)
+
+  it.effect("a server starts in real time, also in a test that drives its own clock", () =>
+    Effect.gen(function*() {
+      const redis = yield* Servers.redis
+      assert.strictEqual(yield* ask(redis.port, "PING"), "+PONG")
     }), 20_000)
 
   it.live(
@@ -203,6 +215,7 @@ describe("errors", () => {
       const nothing = {
         command: "heddle-nothing",
         debian: "nothing-server",
+        brew: "nothing",
         variable: "NOTHING_URL",
         example: "no://1"
       }
@@ -224,6 +237,41 @@ describe("errors", () => {
       const error = yield* Effect.flip(Servers.etcd)
       assert.include(error.message, "protocol://host:port")
     }).pipe(withEnv({ HEDDLE_REDIS_URL: "redis://10.0.0.1:7001, redis://10.0.0.2:7002", HEDDLE_ETCD_URL: "nonsense" })))
+})
+
+describe("locks", () => {
+  it.live("a lock has one holder, and outlives neither its release nor its process", () =>
+    Effect.gen(function*() {
+      const lock = join(yield* TempFolder.make("lock"), "lock")
+      assert.isTrue(tryLock(lock))
+      assert.isFalse(tryLock(lock))
+      unlock(lock)
+      const gone = spawn("true")
+      yield* Effect.callback<void>((resume) => {
+        gone.once("exit", () => resume(Effect.void))
+      })
+      symlinkSync(String(gone.pid), lock)
+      assert.isTrue(tryLock(lock))
+      assert.isFalse(tryLock(lock))
+    }))
+
+  it.live("a reserved port is nobody else's while its server is down", () =>
+    Effect.gen(function*() {
+      const random = Math.random
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          Math.random = () => 0.5
+        }),
+        () =>
+          Effect.sync(() => {
+            Math.random = random
+          })
+      )
+      const ports = [yield* Ports.reserve, yield* Ports.reserve]
+      const again = yield* Effect.scoped(Ports.reserve)
+      assert.strictEqual(new Set([...ports, again]).size, 3)
+      assert.strictEqual(yield* Ports.reserve, again)
+    }))
 })
 
 /** A process of its own that runs the lines in a scope, and the first line that it prints. */

@@ -10,6 +10,8 @@ export interface Program {
   readonly command: string
   /** The Debian package that holds it. */
   readonly debian: string
+  /** The Homebrew formula that holds it. */
+  readonly brew: string
   /** The variable that names running servers to use instead, comma separated. */
   readonly variable: string
   /** An example of its value. */
@@ -56,7 +58,7 @@ const missing = (program: Program, root: string, reason: string): ServerError =>
     reason: "Missing",
     message: [
       `${program.command} was not found on PATH, in the usual folders or in ${root}, and could not be fetched: ${reason}`,
-      `Install it (Debian, Ubuntu: apt-get install ${program.debian}),`,
+      `Install it (Debian, Ubuntu: apt-get install ${program.debian}; macOS: brew install ${program.brew}),`,
       `or set ${program.variable} to a running one (${program.example}).`
     ].join("\n")
   })

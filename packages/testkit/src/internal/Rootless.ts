@@ -34,6 +34,9 @@ const attempt = <A>(use: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, 
   Effect.tryPromise({ try: use, catch: (error) => error instanceof Error ? error.message : String(error) })
 
 const download = async (debian: string, root: string, signal: AbortSignal): Promise<void> => {
+  await run("apt-get", ["--version"], { signal }).catch(() => {
+    throw new Error("there is no apt-get here")
+  })
   const started = performance.now()
   process.stderr.write(`heddle: fetching ${debian} for this repository only (nothing is installed)\n`)
   const part = `${root}.part`

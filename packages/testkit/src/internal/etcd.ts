@@ -7,6 +7,7 @@ import * as Ports from "./Ports.ts"
 export const program: Program = {
   command: "etcd",
   debian: "etcd-server",
+  brew: "etcd",
   variable: "HEDDLE_ETCD_URL",
   example: "http://127.0.0.1:2379"
 }

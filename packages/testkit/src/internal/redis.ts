@@ -8,6 +8,7 @@ import * as Ports from "./Ports.ts"
 export const program: Program = {
   command: "redis-server",
   debian: "redis-server",
+  brew: "redis",
   variable: "HEDDLE_REDIS_URL",
   example: "redis://127.0.0.1:6379"
 }
