@@ -46,9 +46,9 @@ export interface Lease {
   /** The fencing token: send it with each write, and let the receiver refuse a smaller one than it has seen. */
   readonly token: bigint
   /** Whether the lease can be proved alive at this moment: one comparison with the clock, no round trip. */
-  readonly isAlive: () => boolean
+  isAlive(): boolean
   /** Runs the effect if the lease is alive now, else fails. For a last check before a step that cannot be undone. */
-  readonly guard: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LeaseLost, R>
+  guard<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R>
   /**
    * Runs the effect for as long as the lease is alive.
    *
@@ -63,15 +63,15 @@ export interface Lease {
    *
    * Interrupts the effect and waits for its finalizers. The lease stays held.
    */
-  readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LeaseLost, R>
+  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R>
   /** Replaces the value that `inspect` shows. One round trip. */
-  readonly update: (value: string) => Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable>
+  update(value: string): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable>
   /** The same lease under the next token of the block it reserved, for another holder in this process. */
-  readonly pass: () => Lease | undefined
+  pass(): Lease | undefined
   /** Gives the permits back and waits until the store has seen it. Releasing again does nothing. */
   readonly release: Effect.Effect<void, StoreUnavailable>
   /** Gives the permits back at once, without waiting for the store. If the message is lost, the ttl frees them. */
-  readonly releaseUnsafe: () => void
+  releaseUnsafe(): void
 }
 
 /**

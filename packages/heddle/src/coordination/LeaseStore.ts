@@ -99,7 +99,7 @@ export const withLease = <A, E, R>(
         Effect.flatMap(store.acquire(request, restore), (lease) =>
           Effect.onExit(
             restore(Effect.suspend(() => lease.run(use(lease)))),
-            () => Effect.sync(lease.releaseUnsafe)
+            () => Effect.sync(() => lease.releaseUnsafe())
           ))
       )
   )

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -150,7 +151,10 @@ class Claims {
 
   /** Whatever ends a claim before its lease is in the caller's hands takes the claim back. */
   private orAbandon<A, E>(claim: Claim, lease: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.onError(lease, () => Effect.sync(() => this.steps.abandonUnsafe(claim)))
+    return Effect.onExit(lease, (exit) => {
+      if (Exit.isFailure(exit)) this.steps.abandonUnsafe(claim)
+      return Effect.void
+    })
   }
 
   /** A step ends by its own time limit; the timer is needed only where the caller's is shorter. */
@@ -175,7 +179,7 @@ class Claims {
   }
 }
 
-const releaseWithScope = (lease: Lease) => Effect.addFinalizer(() => Effect.sync(lease.releaseUnsafe))
+const releaseWithScope = (lease: Lease) => Effect.addFinalizer(() => Effect.sync(() => lease.releaseUnsafe()))
 
 class HeldLease implements Lease {
   readonly token: bigint
@@ -199,13 +203,21 @@ class HeldLease implements Lease {
   get permits() {
     return this.kept.claim.permits
   }
-  readonly isAlive = (): boolean => this.keeper.isAlive(this.kept)
-  readonly guard = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> =>
-    Effect.suspend((): Effect.Effect<A, E | LeaseLost, R> =>
+  get release() {
+    return Effect.suspend(() => this.end() ? this.keeper.steps.release(this.kept.claim) : Effect.void)
+  }
+  isAlive(): boolean {
+    return this.keeper.isAlive(this.kept)
+  }
+  guard<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
+    return Effect.suspend((): Effect.Effect<A, E | LeaseLost, R> =>
       this.isAlive() ? effect : Effect.fail(this.kept.lost(this.token))
     )
-  readonly run: Lease["run"] = (effect) => runHeld(this.keeper, this.kept, this.token, effect)
-  readonly update: Lease["update"] = (value) => {
+  }
+  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
+    return runHeld(this.keeper, this.kept, this.token, effect)
+  }
+  update(value: string): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable> {
     const wrong = checkValue(value)
     if (wrong !== undefined) return Effect.fail(wrong)
     return this.guard(Effect.flatMap(this.keeper.steps.update(this.kept.claim, value), (known) => {
@@ -214,13 +226,12 @@ class HeldLease implements Lease {
       return Effect.fail(this.kept.lost(this.token))
     }))
   }
-  readonly pass = (): Lease | undefined => {
+  pass(): Lease | undefined {
     const next = this.token + 1n
     const end = this.kept.token + BigInt(this.kept.claim.tokens)
     return next < end && this.isAlive() ? new HeldLease(this.kept, next, this.keeper) : undefined
   }
-  readonly release = Effect.suspend(() => this.end() ? this.keeper.steps.release(this.kept.claim) : Effect.void)
-  readonly releaseUnsafe = (): void => {
+  releaseUnsafe(): void {
     if (this.end()) this.keeper.steps.releaseUnsafe(this.kept.claim)
   }
   /** A lost lease is given back as well: the store may not know yet, and what ran under it is over. */

@@ -18,7 +18,7 @@ class Guard implements Scheduler.Scheduler {
   /** False once the section is over: a detached fiber of it that lives on is no longer bound to the lease. */
   open = true
   /** Interrupted already: their finalizers still have steps to run. */
-  private readonly stopped = new WeakSet<Fiber.Fiber<unknown, unknown>>()
+  private stopped: WeakSet<Fiber.Fiber<unknown, unknown>> | undefined
   constructor(inner: Scheduler.Scheduler, hold: Hold, keeper: Keeper) {
     this.executionMode = inner.executionMode
     this.inner = inner
@@ -29,7 +29,8 @@ class Guard implements Scheduler.Scheduler {
     return this.inner.makeDispatcher()
   }
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    if (!this.open || this.keeper.isAlive(this.hold) || this.stopped.has(fiber)) return this.inner.shouldYield(fiber)
+    if (!this.open || this.keeper.isAlive(this.hold) || this.stopped?.has(fiber)) return this.inner.shouldYield(fiber)
+    this.stopped ??= new WeakSet()
     this.stopped.add(fiber)
     fiber.interruptUnsafe()
     return true
@@ -49,7 +50,7 @@ export const runHeld = <A, E, R>(
       const guard = new Guard(parent.cache.scheduler, hold, keeper)
       const interrupt = () => child.interruptUnsafe()
       const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> => {
-        hold.running.delete(interrupt)
+        hold.running?.delete(interrupt)
         guard.open = false
         if (keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit)) return exit
         return Exit.fail(hold.lost(token))
@@ -57,6 +58,7 @@ export const runHeld = <A, E, R>(
       const child = Effect.runForkWith(context)(effect, { scheduler: guard })
       const exit = child.pollUnsafe()
       if (exit !== undefined) return settle(exit)
+      hold.running ??= new Set()
       hold.running.add(interrupt)
       return Effect.flatMap(awaitOrInterrupt(child), settle)
     })

@@ -17,13 +17,14 @@ export class Hold {
   renewAt: number
   over: LeaseLost["reason"] | undefined
   /** What to interrupt when the lease is lost. */
-  readonly running = new Set<() => void>()
+  running: Set<() => void> | undefined
   constructor(claim: Claim, granted: Granted, now: number) {
     this.claim = claim
     this.token = granted.token
     this.until = granted.until
     this.renewAt = now + (granted.until - now) / 3
     this.over = undefined
+    this.running = undefined
   }
   lost(token: bigint): LeaseLost {
     return new LeaseLost({ resource: this.claim.resource, token, reason: this.over ?? "expired" })
@@ -62,7 +63,7 @@ export class Keeper {
     this.holds.delete(hold.claim.id)
     if (reason === "released") return
     this.metrics.lost(reason)
-    for (const interrupt of hold.running) interrupt()
+    for (const interrupt of hold.running ?? []) interrupt()
   }
 
   /** Whether the hold is alive now; one that is found past its deadline ends here. */

@@ -32,7 +32,7 @@ const acquire = (wish: Wish, request: Partial<ClaimRequest>, restore: Restore) =
 }
 
 const giveBack = (lease: Lease, options: LockOptions) =>
-  options.confirm === true ? lease.release : Effect.sync(lease.releaseUnsafe)
+  options.confirm === true ? lease.release : Effect.sync(() => lease.releaseUnsafe())
 
 /** Every caller stands in the store's line for itself. */
 export const arrivalDoor = (wish: Wish): Door => ({
