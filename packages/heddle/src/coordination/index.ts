@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Alarm from "./Alarm.ts"
 export * as DistributedLock from "./DistributedLock.ts"
 export * as Lease from "./Lease.ts"
 export * as LeaseBackend from "./LeaseBackend.ts"

@@ -1,9 +1,9 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Alarm } from "../Alarm.ts"
 import { LeaseLost } from "../Lease.ts"
 import type { Claim, Granted, Steps } from "../LeaseBackend.ts"
-import { Alarm } from "./Alarm.ts"
 import type { LeaseMetrics } from "./leaseMetrics.ts"
 
 /**

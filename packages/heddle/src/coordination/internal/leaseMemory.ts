@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Alarm } from "../Alarm.ts"
 import type { Inspection } from "../Lease.ts"
 import type { Answer, Claim, Granted, Steps } from "../LeaseBackend.ts"
 import * as Machine from "../LeaseMachine.ts"
-import { Alarm } from "./Alarm.ts"
 import { Slot } from "./Slot.ts"
 
 /** The machine behind a thin shell: it gives the machine its time, carries its pushes, and looks when a lease ends. */

@@ -1,10 +1,18 @@
+/**
+ * One fiber that looks when there is something to look at, for stores and backends that watch many deadlines.
+ *
+ * @since 0.1.0
+ */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
 /**
- * One fiber that looks when there is something to look at: it sleeps until the earliest instant asked for, then runs
- * `look`, which answers when to look next (`Infinity`: when asked). Instants are monotonic milliseconds.
+ * Sleeps until the earliest instant asked for, then runs `look`, which answers when to look next (`Infinity`: when
+ * asked). Instants are milliseconds of the monotonic clock.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Alarm<R> {
   readonly clock: Clock.Clock
@@ -16,6 +24,7 @@ export class Alarm<R> {
     this.look = look
   }
 
+  /** The monotonic clock, in milliseconds. */
   now(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
@@ -27,6 +36,7 @@ export class Alarm<R> {
     this.early.openUnsafe()
   }
 
+  /** Looks and sleeps, until it is interrupted. Run it in one fiber. */
   readonly run: Effect.Effect<never, never, R> = Effect.forever(Effect.suspend(() => {
     this.early.closeUnsafe()
     this.at = Infinity
