@@ -37,40 +37,40 @@ class Guard implements Scheduler.Scheduler {
   }
 }
 
-/** Runs the effect in a child fiber for as long as the hold is alive. */
+/**
+ * Runs the effect in a child fiber for as long as the hold is alive.
+ *
+ * Masked: an interruption that comes while the child starts, from the child's own first steps, must find somebody who
+ * hands it on to the child and waits.
+ */
 export const runHeld = <A, E, R>(
   keeper: Keeper,
   hold: Hold,
   token: bigint,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | LeaseLost, R> =>
-  Effect.contextWith((context) =>
-    Effect.withFiber((parent) => {
-      if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
-      const guard = new Guard(parent.cache.scheduler, hold, keeper)
-      const interrupt = () => child.interruptUnsafe()
-      const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> => {
-        hold.running?.delete(interrupt)
-        guard.open = false
-        if (keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit)) return exit
-        return Exit.fail(hold.lost(token))
-      }
-      const child = Effect.runForkWith(context)(effect, { scheduler: guard })
-      const exit = child.pollUnsafe()
-      if (exit !== undefined) return settle(exit)
-      hold.running ??= new Set()
-      hold.running.add(interrupt)
-      return Effect.flatMap(awaitOrInterrupt(child), settle)
-    })
+  Effect.uninterruptibleMask((restore) =>
+    Effect.contextWith((context) =>
+      Effect.withFiber((parent) => {
+        if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
+        const guard = new Guard(parent.cache.scheduler, hold, keeper)
+        const interrupt = () => child.interruptUnsafe()
+        const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> =>
+          keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
+        const child = Effect.runForkWith(context)(effect, { scheduler: guard })
+        const exit = child.pollUnsafe()
+        if (exit !== undefined) {
+          guard.open = false
+          return settle(exit)
+        }
+        const running = hold.running ??= new Set()
+        running.add(interrupt)
+        child.addObserver(() => {
+          running.delete(interrupt)
+          guard.open = false
+        })
+        const ended = Effect.onInterrupt(restore(Fiber.await(child)), () => Fiber.interrupt(child))
+        return Effect.flatMap(ended, settle)
+      })
+    )
   )
-
-/** Interruption of the one who waits interrupts the fiber and waits for its end. */
-const awaitOrInterrupt = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
-  Effect.callback((resume) => {
-    const stop = fiber.addObserver((exit) => resume(Effect.succeed(exit)))
-    return Effect.suspend(() => {
-      stop()
-      fiber.interruptUnsafe()
-      return Effect.asVoid(Fiber.await(fiber))
-    })
-  })
