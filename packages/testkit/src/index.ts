@@ -1,5 +1,7 @@
 export * as Explore from "./Explore.ts"
 export * as FaultProxy from "./FaultProxy.ts"
+export * as History from "./History.ts"
+export * as InterruptSweep from "./InterruptSweep.ts"
+export * as LeaseWorker from "./LeaseWorker.ts"
 export * as Server from "./Server.ts"
 export * as Servers from "./Servers.ts"
-export * as InterruptSweep from "./InterruptSweep.ts"

@@ -1,0 +1,89 @@
+/**
+ * What every `LeaseStore` promises, each promise one test.
+ *
+ * A backend's test calls `leaseStoreLaws` with its layer. Laws that need a power over the backend (to restart its server,
+ * to start other processes) are registered only where the backend's test names that ability; nothing is skipped.
+ *
+ * @since 0.1.0
+ */
+import { describe } from "@effect/vitest"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { LeaseStore } from "heddle/coordination"
+import { claimingLaws } from "./laws/claiming.ts"
+import { holdingLaws } from "./laws/holding.ts"
+import { inputLaws } from "./laws/input.ts"
+import { inspectingLaws } from "./laws/inspecting.ts"
+import { loadLaws } from "./laws/load.ts"
+import { losingLaws } from "./laws/losing.ts"
+import { outageLaws } from "./laws/outage.ts"
+import { processLaws } from "./laws/processes.ts"
+import { releasingLaws } from "./laws/releasing.ts"
+import { sharingLaws } from "./laws/sharing.ts"
+import { lawOf } from "./laws/Stage.ts"
+import { waitingLaws } from "./laws/waiting.ts"
+
+/**
+ * What a backend's test can do beside building stores. An ability that is absent leaves out the laws that need it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Abilities {
+  /** Stores built from the layer one after another see the same resources, as processes with one server do. */
+  readonly shared?: true
+  /** A module that calls `LeaseWorker.main` with a layer on the same server, and the environment that it needs. */
+  readonly worker?: { readonly module: URL; readonly env: Readonly<Record<string, string>> }
+  /** Makes the server forget who holds a resource, as if somebody had deleted it. */
+  readonly forget?: (resource: string) => Effect.Effect<void, unknown>
+  /** Makes the server forget everything at once, waiters as well. */
+  readonly wipe?: Effect.Effect<void, unknown>
+  /** Kills the server and starts it again with all that it acknowledged. */
+  readonly restart?: Effect.Effect<void, unknown>
+  /** Cuts the stores built from the layer off from their server until the scope closes. */
+  readonly cut?: Effect.Effect<void, unknown, Scope.Scope>
+  /** Loses the grants that the server pushes to waiters, and nothing else, until the scope closes. */
+  readonly dropPushes?: Effect.Effect<void, unknown, Scope.Scope>
+  /** How many entries of resources the store has on the server; 0 where nobody holds or waits. */
+  readonly remnants?: Effect.Effect<number, unknown>
+}
+
+/**
+ * Registers the laws of `LeaseStore` as one suite.
+ *
+ * **Details**
+ *
+ * Each law builds the layer anew (`Layer.fresh`), works on resources of its own, and runs in real time. No law measures
+ * how long something took: each waits for an event and fails when it has not come within 20 seconds.
+ *
+ * @category laws
+ * @since 0.1.0
+ */
+export const leaseStoreLaws = <E>(
+  name: string,
+  layer: Layer.Layer<LeaseStore.LeaseStore, E>,
+  abilities: Abilities = {}
+): void => {
+  describe(`${name} keeps the laws of LeaseStore`, () => {
+    const law = lawOf(layer)
+    describe("claiming", () => claimingLaws(law))
+    describe("waiting", () => waitingLaws(law))
+    describe("releasing", () => releasingLaws(law))
+    describe("holding", () => holdingLaws(law))
+    describe("losing", () => losingLaws(law, abilities))
+    describe("inspecting", () => inspectingLaws(law))
+    describe("input", () => inputLaws(law))
+    describe("load", () => loadLaws(law, abilities))
+    if (abilities.shared === true) describe("between stores", () => sharingLaws(law))
+    if (abilities.worker !== undefined) {
+      const { worker } = abilities
+      describe("between processes", () => processLaws(law, worker))
+    }
+    if (hasOutage(abilities)) describe("when the server fails", () => outageLaws(law, abilities))
+  })
+}
+
+/** A suite without a test fails the run. */
+const hasOutage = ({ cut, dropPushes, restart, wipe }: Abilities): boolean =>
+  [cut, dropPushes, restart, wipe].some((ability) => ability !== undefined)

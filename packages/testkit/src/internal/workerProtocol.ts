@@ -1,0 +1,33 @@
+import * as Schema from "effect/Schema"
+
+/** What a worker process is told, one JSON line each on its stdin. */
+export const Command = Schema.fromJsonString(Schema.TaggedUnion({
+  /** Takes a lease and stays in its section, for `steps` steps if given, else until told to leave. */
+  Hold: {
+    name: Schema.String,
+    resource: Schema.String,
+    ttl: Schema.Number,
+    waitFor: Schema.Number,
+    steps: Schema.optionalKey(Schema.Number)
+  },
+  Leave: { name: Schema.String },
+  /** Keeps the thread busy within the next step of a section. */
+  Block: { name: Schema.String, millis: Schema.Number },
+  /** Interrupts all sections, closes the store and lets the process end by itself. */
+  Exit: {}
+}))
+export type Command = typeof Command.Type
+
+const bigint = Schema.BigIntFromString
+
+/** What a worker process tells, one JSON line each on its stdout; instants are CLOCK_MONOTONIC in nanoseconds. */
+export const Event = Schema.fromJsonString(Schema.TaggedUnion({
+  Ready: {},
+  Entered: { name: Schema.String, token: bigint, at: bigint },
+  /** `left` is the instant of the section's last step. `how` is `done`, `interrupted`, or the tag of the error. */
+  Ended: { name: Schema.String, how: Schema.String, token: bigint, entered: bigint, left: bigint }
+}))
+export type Event = typeof Event.Type
+
+/** The machine's monotonic clock, the same for all its processes. */
+export const monotonic = (): bigint => process.hrtime.bigint()

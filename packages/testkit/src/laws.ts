@@ -1,0 +1,6 @@
+/**
+ * The laws of Heddle's stores: one suite per contract, which every backend runs against its real server.
+ *
+ * @since 0.1.0
+ */
+export * from "./LeaseStoreLaws.ts"
