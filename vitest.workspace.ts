@@ -20,9 +20,12 @@ const project = (
   test: NonNullable<TestProjectInlineConfiguration["test"]>
 ): TestProjectInlineConfiguration => ({ ...source, test: { name, benchmark: { include: [] }, ...test } })
 
-// Tests that talk to a real server: slower steps, and a deadline that only a hang reaches.
-const withServers = { testTimeout: 30_000, hookTimeout: 60_000 }
-const memoryOnly = new Set(["heddle"])
+// Steps on a real server are slower, so the limit is one that only a hang reaches.
+const patient = { testTimeout: 30_000, hookTimeout: 60_000 }
+const withServers = { ...patient, globalSetup: ["scripts/servers.setup.ts"] }
+
+// Core needs no server, and the testkit's tests start the servers that they harm.
+const settings = new Map<string, Partial<typeof withServers>>([["heddle", {}], ["testkit", patient]])
 
 // Type tests need tsc on the whole repository, and an empty project fails the run.
 const typeTests = "packages/*/typetest/**/*.test-d.ts"
@@ -33,7 +36,7 @@ export default defineConfig({
       ...packages.map((name) =>
         project(name, {
           include: [`packages/${name}/test/**/*.test.ts`],
-          ...(memoryOnly.has(name) ? {} : withServers)
+          ...(settings.get(name) ?? withServers)
         })
       ),
       project("examples", { include: ["examples/*/*.test.ts"], ...withServers }),

@@ -14,6 +14,7 @@ const at = (...path) => join(root, ...path)
 const lockFile = at(".cache/setup.lock")
 const ownNode = at("node_modules/.bin/node")
 const neededMajor = 24
+const longestInstall = 300_000
 
 const say = (line) => process.stderr.write(`Heddle: ${line}\n`)
 
@@ -64,7 +65,8 @@ const install = async (withDev) => {
     cwd: root,
     env: installEnvironment(),
     shell: process.platform === "win32",
-    stdio: ["ignore", "ignore", "inherit"]
+    stdio: ["ignore", "ignore", "inherit"],
+    timeout: longestInstall
   })
   process.once("exit", () => npm.kill())
   const status = await new Promise((done) =>
@@ -99,7 +101,7 @@ const alive = (pid) => {
 /** Two checks started at once must not install into the same folder: the second waits, then finds nothing to do. */
 const alone = async (work) => {
   mkdirSync(at(".cache"), { recursive: true })
-  const deadline = Date.now() + 300_000
+  const deadline = Date.now() + longestInstall + 10_000
   for (let said = false;;) {
     try {
       writeFileSync(lockFile, String(process.pid), { flag: "wx" })
@@ -109,7 +111,7 @@ const alone = async (work) => {
       // 0 is the moment between creating the file and writing it.
       if (pid !== undefined && pid !== 0 && !alive(pid)) rmSync(lockFile, { force: true })
       else if (Date.now() > deadline) {
-        fail(`process ${pid} has held ${lockFile} for 5 minutes; delete it if nothing installs.`)
+        fail(`process ${pid} has held ${lockFile} for over 5 minutes; delete it if nothing installs.`)
       } else {
         if (!said) say(`another check (process ${pid}) is installing, waiting for it…`)
         said = true
