@@ -21,7 +21,7 @@ import { outageLaws } from "./laws/outage.ts"
 import { processLaws } from "./laws/processes.ts"
 import { releasingLaws } from "./laws/releasing.ts"
 import { sharingLaws } from "./laws/sharing.ts"
-import { lawOf } from "./laws/Stage.ts"
+import { type Law, lawOf } from "./laws/Stage.ts"
 import { waitingLaws } from "./laws/waiting.ts"
 
 /**
@@ -67,23 +67,20 @@ export const leaseStoreLaws = <E>(
 ): void => {
   describe(`${name} keeps the laws of LeaseStore`, () => {
     const law = lawOf(layer)
-    describe("claiming", () => claimingLaws(law))
-    describe("waiting", () => waitingLaws(law))
-    describe("releasing", () => releasingLaws(law))
-    describe("holding", () => holdingLaws(law))
-    describe("losing", () => losingLaws(law, abilities))
-    describe("inspecting", () => inspectingLaws(law))
-    describe("input", () => inputLaws(law))
-    describe("load", () => loadLaws(law, abilities))
-    if (abilities.shared === true) describe("between stores", () => sharingLaws(law))
-    if (abilities.worker !== undefined) {
-      const { worker } = abilities
-      describe("between processes", () => processLaws(law, worker))
-    }
-    if (hasOutage(abilities)) describe("when the server fails", () => outageLaws(law, abilities))
+    for (const laws of all) laws(law, abilities)
   })
 }
 
-/** A suite without a test fails the run. */
-const hasOutage = ({ cut, dropPushes, restart, wipe }: Abilities): boolean =>
-  [cut, dropPushes, restart, wipe].some((ability) => ability !== undefined)
+const all: ReadonlyArray<(law: Law, abilities: Abilities) => void> = [
+  claimingLaws,
+  waitingLaws,
+  releasingLaws,
+  holdingLaws,
+  losingLaws,
+  inspectingLaws,
+  inputLaws,
+  loadLaws,
+  sharingLaws,
+  processLaws,
+  outageLaws
+]

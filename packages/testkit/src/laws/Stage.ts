@@ -67,7 +67,7 @@ export const inLine = <A, E, R>(
     const fiber = yield* Effect.forkScoped(wrap(store.claim({ ...request, owner })))
     yield* Effect.raceFirst(
       seen(store, request.resource, "the claim stands in line", (now) => now.waiters.some((it) => it.owner === owner)),
-      Effect.flatMap(Fiber.await(fiber), (exit) => Effect.die(new Error(`the claim did not wait: ${exit}`)))
+      Effect.flatMap(Fiber.await(fiber), (exit) => Effect.die(new Error(`the claim did not wait: ${String(exit)}`)))
     )
     return fiber
   })

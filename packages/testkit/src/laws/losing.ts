@@ -103,7 +103,7 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
           const section = yield* Deferred.succeed(started, undefined).pipe(
             Effect.andThen(Effect.never),
             Effect.onInterrupt(() => Effect.sync(() => finalized = true)),
-            lease.run,
+            (section) => lease.run(section),
             Effect.forkScoped
           )
           yield* Deferred.await(started)

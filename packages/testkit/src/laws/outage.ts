@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { LeaseStore } from "heddle/coordination"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { overlaps } from "./overlaps.ts"
 import { counts, inTime, type Law, renewals, standInLine } from "./Stage.ts"
+import { violations } from "./visits.ts"
 
 export const outageLaws = (law: Law, { cut, dropPushes, restart, wipe }: Abilities): void => {
   if (cut !== undefined) {
@@ -121,7 +121,7 @@ export const outageLaws = (law: Law, { cut, dropPushes, restart, wipe }: Abiliti
           yield* restart
           yield* inTime("all are served", Fiber.join(claimants))
           assert.deepStrictEqual(done.sort((a, b) => a - b), Array.from({ length: 40 }, (_, index) => index))
-          assert.deepStrictEqual(overlaps(visits), [])
+          assert.deepStrictEqual(violations(visits), [])
         })
     )
   }

@@ -1,10 +1,11 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { type Spec, start, type WorkerProcess } from "../internal/WorkerProcess.ts"
+import { start, type WorkerProcess } from "../internal/WorkerProcess.ts"
 import { type Event, monotonic } from "../internal/workerProtocol.ts"
-import { overlaps } from "./overlaps.ts"
+import type { Abilities } from "../LeaseStoreLaws.ts"
 import { inTime, type Law, seen, standInLine, type Store } from "./Stage.ts"
+import { violations } from "./visits.ts"
 
 const hour = 3_600_000
 
@@ -32,7 +33,9 @@ const ended = (worker: WorkerProcess, name: string) =>
 const line = (store: Store, resource: string, length: number) =>
   seen(store, resource, `${length} stand in line`, ({ waiters }) => waiters.length === length)
 
-export const processLaws = (law: Law, spec: Spec): void => {
+export const processLaws = (law: Law, { worker: spec }: Abilities): void => {
+  if (spec === undefined) return
+
   const several = (count: number) =>
     inTime(
       "the workers start",
@@ -50,7 +53,7 @@ export const processLaws = (law: Law, spec: Spec): void => {
         for (const { name, worker } of tasks) yield* hold(worker, resource, name, { steps: 2 })
         const visits = yield* Effect.forEach(tasks, ({ name, worker }) => ended(worker, name))
         assert.deepStrictEqual(visits.filter((visit) => visit.how !== "done"), [])
-        assert.deepStrictEqual(overlaps(visits), [])
+        assert.deepStrictEqual(violations(visits), [])
       })
   )
 
@@ -69,7 +72,7 @@ export const processLaws = (law: Law, spec: Spec): void => {
       for (const { name, worker } of tasks) if (worker !== undefined) visits.push(yield* ended(worker, name))
       assert.deepStrictEqual(visits.map((visit) => visit.name), tasks.map((task) => task.name))
       assert.deepStrictEqual(visits, [...visits].sort((a, b) => Number(a.token - b.token)))
-      assert.deepStrictEqual(overlaps(visits), [])
+      assert.deepStrictEqual(violations(visits), [])
     }))
 
   law("a waiter that was killed does not block the line", ({ resource, store }) =>

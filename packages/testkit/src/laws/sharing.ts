@@ -3,9 +3,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type { Abilities } from "../LeaseStoreLaws.ts"
 import { idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
 
-export const sharingLaws = (law: Law): void => {
+export const sharingLaws = (law: Law, { shared }: Abilities): void => {
+  if (shared !== true) return
+
   law("two stores exclude each other", ({ another, resource, store }) =>
     Effect.gen(function*() {
       const other = yield* another
