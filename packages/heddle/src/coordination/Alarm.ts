@@ -19,6 +19,7 @@ export class Alarm<R> {
   private readonly look: Effect.Effect<number, never, R>
   private readonly early = Latch.makeUnsafe(false)
   private at = Infinity
+  private looking = false
   constructor(clock: Clock.Clock, look: Effect.Effect<number, never, R>) {
     this.clock = clock
     this.look = look
@@ -33,14 +34,16 @@ export class Alarm<R> {
   ring(instant: number): void {
     if (instant >= this.at) return
     this.at = instant
-    this.early.openUnsafe()
+    if (!this.looking) this.early.openUnsafe()
   }
 
   /** Looks and sleeps, until it is interrupted. Run it in one fiber. */
   readonly run: Effect.Effect<never, never, R> = Effect.forever(Effect.suspend(() => {
     this.early.closeUnsafe()
     this.at = Infinity
+    this.looking = true
     return Effect.flatMap(this.look, (next) => {
+      this.looking = false
       this.at = Math.min(this.at, next)
       if (this.at === Infinity) return this.early.await
       return Effect.raceFirst(Effect.sleep(Math.max(0, this.at - this.now())), this.early.await)

@@ -13,13 +13,17 @@ export class Slot<A> {
     this.resume?.()
   }
 
-  readonly await: Effect.Effect<A> = Effect.withFiber((fiber) => {
-    if (this.given !== undefined) return Effect.succeed(this.given)
-    return Effect.callback<A>((resume) => {
-      this.resume = () => fiber.currentDispatcher.scheduleTask(() => resume(this.await), 0)
+  readonly await: Effect.Effect<A> = Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      // The value may have come after the fiber decided to wait and before it does: one look decides both.
+      const look = () => {
+        if (this.given !== undefined) resume(Effect.succeed(this.given))
+      }
+      this.resume = () => fiber.currentDispatcher.scheduleTask(look, 0)
+      look()
       return Effect.sync(() => {
         this.resume = undefined
       })
     })
-  })
+  )
 }
