@@ -65,13 +65,18 @@ export const attempt = <A, E, R, A2, E2, E3>(
       const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       const wish = { store, key, options, wait: call.wait }
       const door = options.order === "cohort" ? cohortDoor(wish, locks.cohorts, now) : arrivalDoor(wish)
-      const section = (lease: Lease) =>
-        Effect.provideService(call.section(lease), CurrentHeld, { store, key, lease, outer })
-      const run = hold(fiber, locks.metrics(options.name), door, now, section, call.refused)
       const traced = isTraced(fiber)
-        ? Effect.withSpan(run, call.name, { attributes: { "heddle.backend": store.backend, "heddle.lock.key": key } })
-        : run
-      return outer === undefined || !call.wait ? traced : Effect.andThen(warnOrder(outer, store, key), traced)
+      const section = (lease: Lease) => {
+        const under = Effect.provideService(call.section(lease), CurrentHeld, { store, key, lease, outer })
+        return traced
+          ? Effect.andThen(Effect.annotateCurrentSpan("heddle.lock.token", String(lease.token)), under)
+          : under
+      }
+      const bare = hold(fiber, locks.metrics(options.name), door, now, section, call.refused)
+      const run = traced
+        ? Effect.withSpan(bare, call.name, { attributes: { "heddle.backend": store.backend, "heddle.lock.key": key } })
+        : bare
+      return outer === undefined || !call.wait ? run : Effect.andThen(warnOrder(outer, store, key), run)
     }))
 
 /** A span costs more than the lock itself: none is opened unless somebody traces. */
