@@ -71,20 +71,22 @@ export const make = Effect.fnUntraced(function*(
 
   return (id) =>
     Effect.callback((resume) => {
-      const askedAt = performance.now()
-      // A member that is silent for a third of the time gets no second chance: another may answer in the rest.
-      const patience = setTimeout(() => beat.sentAt === askedAt && duplex.reopen(), channel.timeout / 3)
+      // A member that stays silent is left, so that another may answer in the time that remains.
+      const patience = setInterval(
+        () => performance.now() - beat.sentAt > channel.timeout / 6 && duplex.reopen(),
+        channel.timeout / 3
+      )
       const deadline = setTimeout(
         () => beat.end(Effect.fail(broken ?? Failure.of("DeadlineExceeded", leaseKeepAlive.path))),
         channel.timeout
       )
       const beat: Beat = {
         id,
-        sentAt: askedAt,
+        sentAt: performance.now(),
         live: true,
         end: (result) => {
           beat.live = false
-          clearTimeout(patience)
+          clearInterval(patience)
           clearTimeout(deadline)
           resume(result)
         }
