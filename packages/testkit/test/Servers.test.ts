@@ -212,18 +212,18 @@ describe("errors", () => {
 
   it.live("a program that is nowhere names the package and the variable", () =>
     Effect.gen(function*() {
-      const nothing = {
+      const cache = yield* TempFolder.make("cache")
+      const error = yield* find({
         command: "heddle-nothing",
         debian: "nothing-server",
         brew: "nothing",
         variable: "NOTHING_URL",
         example: "no://1"
-      }
-      const error = yield* Effect.flip(find(nothing))
+      }).pipe(Effect.flip, withEnv({ PATH: "/nowhere", HEDDLE_CACHE: cache }))
       assert.strictEqual(error.reason, "Missing")
       assert.include(error.message, "apt-get install nothing-server")
       assert.include(error.message, "NOTHING_URL")
-    }).pipe(withEnv({ PATH: "/nowhere", HEDDLE_CACHE: `${tmpdir()}/heddle-${process.pid}-nowhere` })))
+    }))
 
   it.live("addresses from the environment are used as they are, and nobody may harm them", () =>
     Effect.gen(function*() {
