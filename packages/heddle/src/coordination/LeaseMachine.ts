@@ -221,7 +221,7 @@ const claim = (found: State | undefined, at: Instant, ask: Claim): Step => {
     return [granted, { _tag: "Granted", token: tokenOf(granted), ttl: ask.ttl }, pushes]
   }
   if (state.limit !== ask.limit) return [state, { _tag: "Mismatch", limit: state.limit }, pushes]
-  if (used(state) + ask.permits <= state.limit) {
+  if (state.queue.length === 0 && used(state) + ask.permits <= state.limit) {
     const granted = grant(state, at, ask, ask.ttl)
     return [granted, { _tag: "Granted", token: tokenOf(granted), ttl: ask.ttl }, pushes]
   }
