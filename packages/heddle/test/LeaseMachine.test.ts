@@ -1,0 +1,214 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { LeaseMachine } from "heddle/coordination"
+
+const limit = 3
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+// An actor has one claim at a time; `Claim` of an actor whose claim lives asks again.
+const Order = Schema.TaggedUnion({
+  Claim: {
+    actor: int(0, 5),
+    permits: int(1, limit),
+    tokens: int(1, 3),
+    ttl: int(1, 60),
+    patience: int(1, 60),
+    wait: Schema.Boolean
+  },
+  Renew: { actor: int(0, 5), ttl: int(1, 60) },
+  Release: { actor: int(0, 5), remember: int(0, 40) },
+  Update: { actor: int(0, 5), value: Schema.Literals(["", "new"]) },
+  Pass: { millis: int(0, 40) }
+})
+type Order = typeof Order.Type
+
+interface Seen {
+  readonly command: LeaseMachine.Command
+  readonly at: LeaseMachine.Instant
+  readonly before: LeaseMachine.State | undefined
+  readonly after: LeaseMachine.State | undefined
+  readonly reply: LeaseMachine.Reply
+  readonly pushes: ReadonlyArray<LeaseMachine.Push>
+}
+
+/** Carries the orders out one after another, and tells each step. */
+const play = (orders: ReadonlyArray<Order>): ReadonlyArray<Seen> => {
+  const names = new Map<number, string>()
+  const seen: Array<Seen> = []
+  let state: LeaseMachine.State | undefined
+  let now = 0
+  let fresh = 0
+  const toCommand = (order: Exclude<Order, { _tag: "Pass" }>): LeaseMachine.Command => {
+    const known = names.get(order.actor) ?? "nobody"
+    switch (order._tag) {
+      case "Claim": {
+        const lives = holder(state, known) !== undefined || waiter(state, known) !== undefined
+        const id = lives ? known : `${order.actor}:${fresh++}`
+        names.set(order.actor, id)
+        return { ...order, id, session: `s${order.actor}`, owner: `${order.actor}`, value: "", limit }
+      }
+      case "Renew":
+        return { _tag: "Renew", id: known, ttl: order.ttl }
+      case "Release":
+        return { _tag: "Release", id: known, remember: order.remember }
+      case "Update":
+        return { _tag: "Update", id: known, value: order.value }
+    }
+  }
+  for (const order of orders) {
+    if (order._tag === "Pass") {
+      now += order.millis
+      continue
+    }
+    const at = { now, floor: now }
+    const before = state
+    const command = toCommand(order)
+    const [after, reply, pushes] = LeaseMachine.step(before, at, command)
+    state = after
+    seen.push({ command, at, before, after, reply, pushes })
+  }
+  return seen
+}
+
+const holder = (state: LeaseMachine.State | undefined, id: string) => state?.holders.find((one) => one.id === id)
+const waiter = (state: LeaseMachine.State | undefined, id: string) => state?.queue.find((one) => one.id === id)
+const used = (state: LeaseMachine.State, now: number) =>
+  state.holders.reduce((sum, one) => one.until > now ? sum + one.permits : sum, 0)
+/** The grants that a step made, with how many tokens each reserved. */
+const granted = ({ after, before, command }: Seen) =>
+  (after?.holders ?? []).filter((one) => holder(before, one.id) === undefined).map((one) => {
+    const asked = command._tag === "Claim" && command.id === one.id ? command : undefined
+    return { id: one.id, token: one.token, tokens: waiter(before, one.id)?.tokens ?? asked?.tokens ?? 1 }
+  })
+const ids = (all: ReadonlyArray<{ readonly id: string }>) => all.map((one) => one.id)
+
+const law = (title: string, check: (step: Seen, earlier: ReadonlyArray<Seen>) => void) =>
+  it.prop(title, [Schema.Array(Order)], ([orders]) => {
+    const steps = play(orders)
+    steps.forEach((step, index) => check(step, steps.slice(0, index)))
+  }, { arbitrary: { runs: 500, size: 60 } })
+
+describe("LeaseMachine", () => {
+  law("granted permits never pass the limit", ({ after, at }) => {
+    assert.isAtMost(after === undefined ? 0 : used(after, at.now), limit)
+  })
+
+  law("each grant has a token above the block of every earlier one", (step, earlier) => {
+    // A resource that was given up starts again at the floor, which the store's clock moves on.
+    const since = earlier.findLastIndex((one) => one.after === undefined)
+    const ends = earlier.slice(since + 1).flatMap((one) => granted(one).map((grant) => grant.token + grant.tokens - 1))
+    let last = Math.max(0, ...ends)
+    for (const { token, tokens } of granted(step)) {
+      assert.isAbove(token, last)
+      assert.isAtLeast(token, step.at.floor)
+      last = token + tokens - 1
+    }
+  })
+
+  law("nobody is let in while somebody alive who came earlier waits, and nobody waits who could go in", (step) => {
+    const { after, at, before } = step
+    if (after === undefined) return
+    const arrivals = [...ids(before?.queue ?? []), ...ids(after.queue)]
+    const alive = after.queue.filter((one) => one.until > at.now)
+    for (const one of after.holders) {
+      if (holder(before, one.id) !== undefined) continue
+      const ahead = alive.filter((other) =>
+        waiter(before, other.id) !== undefined &&
+        (waiter(before, one.id) === undefined || arrivals.indexOf(other.id) < arrivals.indexOf(one.id))
+      )
+      assert.deepStrictEqual(ids(ahead), [])
+    }
+    const [head] = after.queue
+    if (head === undefined) return
+    assert.isAbove(head.until, at.now)
+    assert.isAbove(used(after, at.now) + head.permits, limit)
+  })
+
+  law("who stands in line keeps the order of arrival", ({ after, before }) => {
+    const stayed = ids(before?.queue ?? []).filter((id) => waiter(after, id) !== undefined)
+    assert.deepStrictEqual(ids(after?.queue ?? []).slice(0, stayed.length), stayed)
+  })
+
+  law("a claim that is asked again is answered the same and changes nothing", (step) => {
+    const { after, at, command, reply } = step
+    if (command._tag !== "Claim" || reply._tag === "Busy") return
+    const [again, same, pushes] = LeaseMachine.step(after, at, { ...command, wait: true })
+    assert.deepStrictEqual([again, same, pushes], [after, reply, []])
+  })
+
+  law("a step touches no other claim than its own, save those that ended or are let in", (step) => {
+    const { after, at, before, command } = step
+    for (const one of before?.holders ?? []) {
+      if (one.id !== command.id && one.until > at.now) assert.deepStrictEqual(holder(after, one.id), one)
+    }
+    for (const one of before?.queue ?? []) {
+      if (one.id === command.id || one.until <= at.now) continue
+      if (holder(after, one.id) === undefined) assert.deepStrictEqual(waiter(after, one.id), one)
+    }
+  })
+
+  law("every grant that was not asked for in this step is pushed, with its token, and nothing else is", (step) => {
+    const { before, command, pushes } = step
+    const asked = command._tag === "Claim" ? command.id : undefined
+    const fresh = granted(step).filter((one) => one.id !== asked)
+    assert.deepStrictEqual(
+      pushes.map((push) => [push.id, push.token, push.session]),
+      fresh.map((one) => [one.id, one.token, waiter(before, one.id)?.session])
+    )
+  })
+
+  law("the reply says what the state says", ({ after, at, before, command, reply }) => {
+    const mine = holder(after, command.id)
+    switch (reply._tag) {
+      case "Granted":
+        return assert.deepStrictEqual([mine?.token, (mine?.until ?? 0) - at.now], [reply.token, reply.ttl])
+      case "Queued": {
+        assert.isDefined(waiter(after, command.id))
+        return assert.isAbove(reply.next, 0)
+      }
+      case "Busy":
+      case "Gone":
+        return assert.deepStrictEqual([mine, waiter(after, command.id)], [undefined, undefined])
+      case "Lost":
+        return assert.isAtMost(holder(before, command.id)?.until ?? 0, at.now)
+      case "Done":
+        return assert.strictEqual(mine === undefined, command._tag === "Release")
+      case "Mismatch":
+        return assert.fail("all ask for the same limit")
+    }
+  })
+
+  law("a renewal moves the end of a lease that lives, and gives no life to one that ended", (step) => {
+    const { after, at, before, command } = step
+    if (command._tag !== "Renew" || waiter(before, command.id) !== undefined) return
+    const lives = (holder(before, command.id)?.until ?? 0) > at.now
+    assert.strictEqual(holder(after, command.id)?.until, lives ? at.now + command.ttl : undefined)
+  })
+
+  law("a claim that was withdrawn before it came is refused for as long as that is remembered", (step) => {
+    const { after, at, before, command } = step
+    if (command._tag !== "Release" || command.remember === 0) return
+    if (holder(before, command.id) !== undefined || waiter(before, command.id) !== undefined) return
+    const late = { session: "", owner: "", value: "", permits: 1, limit, tokens: 1, ttl: 1, patience: 1, wait: true }
+    const claim: LeaseMachine.Command = { _tag: "Claim", id: command.id, ...late }
+    const ask = (now: number) => LeaseMachine.step(after, { now, floor: 0 }, claim)[1]._tag
+    assert.strictEqual(ask(at.now + command.remember - 1), "Gone")
+    assert.notStrictEqual(ask(at.now + command.remember + 40), "Gone")
+  })
+
+  law("nothing remains when all have left and nothing is to be remembered", ({ after, at }) => {
+    const idle = LeaseMachine.step(after, { now: at.now + 100, floor: 0 }, { _tag: "Release", id: "", remember: 0 })
+    assert.isUndefined(idle[0])
+  })
+
+  it("callers with another limit are refused while the resource is in use, and not after", () => {
+    const claim = (id: string, limit: number): LeaseMachine.Command => {
+      const rest = { session: "", owner: "", value: "", permits: 1, tokens: 1, ttl: 10, patience: 10, wait: true }
+      return { _tag: "Claim", id, limit, ...rest }
+    }
+    const [held] = LeaseMachine.step(undefined, { now: 0, floor: 0 }, claim("a", 2))
+    const [still, reply] = LeaseMachine.step(held, { now: 1, floor: 0 }, claim("b", 3))
+    assert.deepStrictEqual([still, reply], [held, { _tag: "Mismatch", limit: 2 }])
+    assert.strictEqual(LeaseMachine.step(held, { now: 10, floor: 0 }, claim("b", 3))[1]._tag, "Granted")
+  })
+})
