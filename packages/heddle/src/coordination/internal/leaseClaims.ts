@@ -1,6 +1,6 @@
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -72,55 +72,50 @@ class Claims {
     )
 
   readonly acquire = (request: ClaimRequest, restore: Restore): Effect.Effect<Lease, ClaimError> =>
-    this.checked(request, (checked) => {
+    Effect.suspend((): Effect.Effect<Lease, ClaimError> => {
+      const checked = checkRequest(request, this.options.owner)
+      if (checked instanceof InvalidClaim) return Effect.fail(checked)
       const start = this.keeper.now()
-      const timeout = Effect.suspend(() =>
-        Effect.fail(new LeaseTimeout({ resource: checked.resource, waitedMillis: this.keeper.now() - start }))
-      )
       const claim = this.toClaim(checked, checked.waitFor > 0)
-      const ask = restore(this.ask(claim, checked.waitFor, timeout))
-      const lease = Effect.flatMap(ask, (answer): Effect.Effect<Lease, ClaimError> => {
-        switch (answer._tag) {
-          case "Granted":
-            return this.hold(claim, answer)
-          case "Mismatch":
-            return Effect.fail(this.mismatch(claim, answer.limit))
-          case "Busy":
-            return timeout
-          case "Queued": {
-            this.keeper.metrics.waiting(1)
-            const left = checked.waitFor - (this.keeper.now() - start)
-            return restore(bounded(answer.granted, left, timeout)).pipe(
-              Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
-              Effect.flatMap((granted) => this.hold(claim, granted))
-            )
+      return Effect.matchCauseEffect(restore(this.ask(claim, checked.waitFor, start)), {
+        onFailure: (cause) => this.abandon(claim, cause),
+        onSuccess: (answer): Effect.Effect<Lease, ClaimError> => {
+          switch (answer._tag) {
+            case "Granted":
+              return this.hold(claim, answer)
+            case "Queued":
+              return this.wait(claim, answer.granted, checked.waitFor, start, restore)
+            case "Busy":
+              return this.timeout(claim, start)
+            case "Mismatch":
+              return this.mismatch(claim, answer.limit)
           }
         }
       })
-      return this.orAbandon(claim, lease)
     })
 
   readonly tryAcquire = (
     request: ClaimRequest,
     restore: Restore
   ): Effect.Effect<Option.Option<Lease>, TryClaimError> =>
-    this.checked(request, (checked) => {
+    Effect.suspend((): Effect.Effect<Option.Option<Lease>, TryClaimError> => {
+      const checked = checkRequest(request, this.options.owner)
+      if (checked instanceof InvalidClaim) return Effect.fail(checked)
       const claim = this.toClaim(checked, false)
-      const lease = Effect.flatMap(
-        restore(this.steps.ask(claim)),
-        (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
+      return Effect.matchCauseEffect(restore(this.steps.ask(claim)), {
+        onFailure: (cause) => this.abandon(claim, cause),
+        onSuccess: (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
           switch (answer._tag) {
             case "Granted":
               return Effect.map(this.hold(claim, answer), Option.some)
             case "Mismatch":
-              return Effect.fail(this.mismatch(claim, answer.limit))
+              return this.mismatch(claim, answer.limit)
             case "Busy":
             case "Queued":
               return Effect.succeedNone
           }
         }
-      )
-      return this.orAbandon(claim, lease)
+      })
     })
 
   readonly inspect: LeaseStore["Service"]["inspect"] = (resource) => {
@@ -133,16 +128,6 @@ class Claims {
     return wrong === undefined ? this.steps.changes(resource) : Stream.fail(wrong)
   }
 
-  private checked<A, E>(
-    request: ClaimRequest,
-    f: (checked: CheckedRequest) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | InvalidClaim> {
-    return Effect.suspend((): Effect.Effect<A, E | InvalidClaim> => {
-      const checked = checkRequest(request, this.options.owner)
-      return checked instanceof InvalidClaim ? Effect.fail(checked) : f(checked)
-    })
-  }
-
   private toClaim(checked: CheckedRequest, wait: boolean): Claim {
     const { limit, owner, permits, resource, tokens, ttl, value } = checked
     this.count++
@@ -150,21 +135,45 @@ class Claims {
   }
 
   /** Whatever ends a claim before its lease is in the caller's hands takes the claim back. */
-  private orAbandon<A, E>(claim: Claim, lease: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.onExit(lease, (exit) => {
-      if (Exit.isFailure(exit)) this.steps.abandonUnsafe(claim)
-      return Effect.void
-    })
+  private abandon<E>(claim: Claim, cause: Cause.Cause<E>): Effect.Effect<never, E> {
+    this.steps.abandonUnsafe(claim)
+    return Effect.failCause(cause)
   }
 
   /** A step ends by its own time limit; the timer is needed only where the caller's is shorter. */
-  private ask(claim: Claim, waitFor: number, timeout: Effect.Effect<never, LeaseTimeout>) {
+  private ask(claim: Claim, waitFor: number, start: number) {
     const ask = this.steps.ask(claim)
-    return waitFor >= this.options.timeout || waitFor === 0 ? ask : bounded(ask, waitFor, timeout)
+    return waitFor >= this.options.timeout || waitFor === 0
+      ? ask
+      : bounded(ask, waitFor, this.timeout(claim, start))
   }
 
-  private mismatch(claim: Claim, actual: number): LimitMismatch {
-    return new LimitMismatch({ resource: claim.resource, limit: claim.limit, actual })
+  private wait(
+    claim: Claim,
+    granted: Effect.Effect<Granted, StoreUnavailable>,
+    waitFor: number,
+    start: number,
+    restore: Restore
+  ): Effect.Effect<Lease, LeaseTimeout | StoreUnavailable> {
+    this.keeper.metrics.waiting(1)
+    const left = waitFor - (this.keeper.now() - start)
+    return restore(bounded(granted, left, this.timeout(claim, start))).pipe(
+      Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
+      Effect.matchCauseEffect({
+        onFailure: (cause) => this.abandon(claim, cause),
+        onSuccess: (granted) => this.hold(claim, granted)
+      })
+    )
+  }
+
+  private timeout(claim: Claim, start: number): Effect.Effect<never, LeaseTimeout> {
+    return Effect.suspend(() =>
+      Effect.fail(new LeaseTimeout({ resource: claim.resource, waitedMillis: this.keeper.now() - start }))
+    )
+  }
+
+  private mismatch({ limit, resource }: Claim, actual: number): Effect.Effect<never, LimitMismatch> {
+    return Effect.fail(new LimitMismatch({ resource, limit, actual }))
   }
 
   private hold(claim: Claim, granted: Granted): Effect.Effect<Lease, StoreUnavailable> {
@@ -174,6 +183,7 @@ class Claims {
       this.keeper.add(hold)
       return Effect.succeed(new HeldLease(hold, granted.token, this.keeper))
     }
+    this.steps.abandonUnsafe(claim)
     const message = "the grant arrived when its lease was over; raise the ttl or see why the store is slow"
     return Effect.fail(new StoreUnavailable({ backend: this.backend, message }))
   }

@@ -1,7 +1,8 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Scheduler from "effect/Scheduler"
+import * as Scheduler from "effect/Scheduler"
 import type { LeaseLost } from "../Lease.ts"
 import type { Hold, Keeper } from "./leaseKeeper.ts"
 
@@ -50,27 +51,25 @@ export const runHeld = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | LeaseLost, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.contextWith((context) =>
-      Effect.withFiber((parent) => {
-        if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
-        const guard = new Guard(parent.cache.scheduler, hold, keeper)
-        const interrupt = () => child.interruptUnsafe()
-        const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> =>
-          keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
-        const child = Effect.runForkWith(context)(effect, { scheduler: guard })
-        const exit = child.pollUnsafe()
-        if (exit !== undefined) {
-          guard.open = false
-          return settle(exit)
-        }
-        const running = hold.running ??= new Set()
-        running.add(interrupt)
-        child.addObserver(() => {
-          running.delete(interrupt)
-          guard.open = false
-        })
-        const ended = Effect.onInterrupt(restore(Fiber.await(child)), () => Fiber.interrupt(child))
-        return Effect.flatMap(ended, settle)
+    Effect.contextWith((context: Context.Context<R>) => {
+      if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
+      const guard = new Guard(Context.get(context, Scheduler.Scheduler), hold, keeper)
+      const interrupt = () => child.interruptUnsafe()
+      const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> =>
+        keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
+      const child = Effect.runForkWith(context)(effect, { scheduler: guard })
+      const exit = child.pollUnsafe()
+      if (exit !== undefined) {
+        guard.open = false
+        return settle(exit)
+      }
+      const running = hold.running ??= new Set()
+      running.add(interrupt)
+      child.addObserver(() => {
+        running.delete(interrupt)
+        guard.open = false
       })
-    )
+      const ended = Effect.onInterrupt(restore(Fiber.await(child)), () => Fiber.interrupt(child))
+      return Effect.flatMap(ended, settle)
+    })
   )

@@ -97,11 +97,7 @@ const hold = <A, E, R, A2, E2>(
       metrics.waited(now() - start, fiber.context)
       metrics.ended(outcome, fiber.context)
     }
-    const entered = door.enter(restore).pipe(
-      Effect.onError((cause) => Effect.sync(() => ended(outcomeOf(cause)))),
-      Effect.catchTag("LimitMismatch", Effect.die)
-    )
-    return Effect.flatMap(entered, (lease): Effect.Effect<A | A2, E | E2 | Failure, R> => {
+    const within = (lease: Lease | undefined): Effect.Effect<A | A2, E | E2 | Failure, R> => {
       if (lease === undefined) {
         ended("contended")
         return refused
@@ -113,7 +109,12 @@ const hold = <A, E, R, A2, E2>(
         metrics.ended(lease.isAlive() ? "success" : "lost", fiber.context)
         return door.leave(lease)
       })
-    })
+    }
+    const without = (cause: Cause.Cause<ClaimError>) => {
+      ended(outcomeOf(cause))
+      return Effect.catchTag(Effect.failCause(cause), "LimitMismatch", Effect.die)
+    }
+    return Effect.matchCauseEffect(door.enter(restore), { onFailure: without, onSuccess: within })
   })
 
 const outcomeOf = (cause: Cause.Cause<ClaimError>): Outcome =>
