@@ -196,6 +196,13 @@ describe("LeaseMachine", () => {
     assert.notStrictEqual(ask(at.now + command.remember + 40), "Gone")
   })
 
+  law("the release of a claim that came leaves nothing to remember", ({ after, at, before, command }) => {
+    if (command._tag !== "Release") return
+    const held = (holder(before, command.id)?.until ?? 0) > at.now
+    if (!held && waiter(before, command.id) === undefined) return
+    assert.notInclude(ids(after?.gone ?? []), command.id)
+  })
+
   law("nothing remains when all have left and nothing is to be remembered", ({ after, at }) => {
     const idle = LeaseMachine.step(after, { now: at.now + 100, floor: 0 }, { _tag: "Release", id: "", remember: 0 })
     assert.isUndefined(idle[0])
