@@ -1,0 +1,7 @@
+/**
+ * Heddle's stores on Redis.
+ *
+ * @since 0.1.0
+ */
+export * as Redis from "./Redis.ts"
+export * as RedisLeaseStore from "./RedisLeaseStore.ts"

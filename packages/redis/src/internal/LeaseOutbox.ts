@@ -1,0 +1,161 @@
+import type { Redis } from "ioredis"
+import type { Args, Script } from "./leaseScript.ts"
+import { encode } from "./leaseScript.ts"
+
+/** One operation on a resource on its way to the server, and what to do with the answer. */
+export interface Op {
+  readonly key: string
+  readonly args: Args
+  /** The monotonic instant (ms) after which it is not sent again. -Infinity takes it back if it is not sent yet. */
+  until: number
+  /** Whether to send it again even if the server has refused it. */
+  readonly insist: boolean
+  /** How often it was sent. */
+  attempts: number
+  /** `sentAt`: the monotonic instant (ms) just before the sending that is answered here. */
+  readonly onReply: (reply: string, sentAt: number) => void
+  readonly onFail: (error: unknown) => void
+}
+
+/** What the outbox needs of its surroundings. */
+export interface Surroundings {
+  readonly commands: Redis
+  readonly script: Script
+  readonly header: Args
+  readonly now: () => number
+  /** Asks for a `look` at that instant. */
+  readonly ring: (instant: number) => void
+  /** A grant that came with the answers; a line of the form `<id> <token> <ttl>`. */
+  readonly onPush: (line: string) => void
+}
+
+/** A batch beyond this would hold up the server for other clients: about 1 ms. */
+const most = 256
+const again = 100
+
+/**
+ * Sends the operations of one tick in one call. Those that got lost, or cannot be sent now, are kept and sent again when
+ * the connection is back, until their time is over.
+ */
+export class LeaseOutbox {
+  private readonly around: Surroundings
+  private queue: Array<Op> = []
+  private kept: Array<Op> = []
+  /** Sent more than once and not answered: the client's own time limit counts from the last sending. */
+  private readonly resent = new Set<Op>()
+  private flying = 0
+  private scheduled = false
+  private closed = false
+  /** Told when nothing is left to send or to be answered. */
+  onIdle: (() => void) | undefined
+  constructor(around: Surroundings) {
+    this.around = around
+  }
+
+  add(op: Op): void {
+    this.queue.push(op)
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(this.flush)
+  }
+
+  isIdle(): boolean {
+    return this.flying === 0 && this.queue.length === 0 && this.kept.length === 0
+  }
+
+  /** Sends what was kept, before what came later. */
+  readonly resend = (): void => {
+    if (this.kept.length === 0) return
+    this.queue = this.kept.concat(this.queue)
+    this.kept = []
+    this.flush()
+  }
+
+  /** Gives up what is overdue, tries again, and answers when to look next. */
+  look(): number {
+    const now = this.around.now()
+    const overdue = [...this.kept, ...this.resent].filter((op) => op.until <= now)
+    this.kept = this.kept.filter((op) => op.until > now)
+    for (const op of overdue) {
+      this.resent.delete(op)
+      op.onFail(new Error("timed out, also when it was sent again"))
+    }
+    if (this.around.commands.status === "ready") this.resend()
+    this.settled()
+    return this.kept.length + this.resent.size === 0 ? Infinity : now + again
+  }
+
+  /** Fails what is still on its way. */
+  close(): void {
+    this.closed = true
+    const left = this.kept.concat(this.queue)
+    this.queue = []
+    this.kept = []
+    for (const op of left) op.onFail(new Error("the store is closed"))
+  }
+
+  private readonly flush = (): void => {
+    this.scheduled = false
+    const ops = this.queue
+    this.queue = []
+    if (this.closed) return ops.forEach((op) => op.onFail(new Error("the store is closed")))
+    if (this.around.commands.status !== "ready") return this.keep(ops)
+    if (ops.length <= most) return this.transmit(ops)
+    for (let at = 0; at < ops.length; at += most) this.transmit(ops.slice(at, at + most))
+  }
+
+  private keep(ops: ReadonlyArray<Op>): void {
+    for (const op of ops) this.kept.push(op)
+    this.around.ring(this.around.now() + again)
+  }
+
+  private transmit(all: ReadonlyArray<Op>): void {
+    const { commands, header, now, script } = this.around
+    const ops = all.filter((op) => op.until !== -Infinity)
+    if (ops.length === 0) return this.settled()
+    for (const op of ops) if (++op.attempts > 1) this.resent.add(op)
+    const keys = ops.map((op) => op.key)
+    const batch = encode(header, ops)
+    this.flying++
+    const send = (command: "evalsha" | "eval", what: string): void => {
+      const sentAt = now()
+      commands[command](what, keys.length, ...keys, batch).then(
+        (reply) => this.answered(ops, String(reply), sentAt),
+        (error: unknown) =>
+          command === "evalsha" && error instanceof Error && error.message.startsWith("NOSCRIPT")
+            ? send("eval", script.lua)
+            : this.failed(ops, error)
+      )
+    }
+    send("evalsha", script.sha)
+  }
+
+  private answered(ops: ReadonlyArray<Op>, reply: string, sentAt: number): void {
+    this.flying--
+    this.back(ops)
+    const lines = reply.split("\n")
+    for (let i = 0; i < ops.length; i++) ops[i]?.onReply(lines[i] ?? "", sentAt)
+    for (let i = ops.length; i < lines.length; i++) this.around.onPush((lines[i] ?? "").slice(1))
+    this.settled()
+  }
+
+  private failed(ops: ReadonlyArray<Op>, error: unknown): void {
+    this.flying--
+    this.back(ops)
+    const now = this.around.now()
+    const refused = error instanceof Error && error.name === "ReplyError"
+    const worth = (op: Op) => !this.closed && op.until > now && (op.insist || !refused)
+    const left = ops.filter(worth)
+    if (left.length > 0) this.keep(left)
+    for (const op of ops) if (!worth(op)) op.onFail(error)
+    this.settled()
+  }
+
+  private back(ops: ReadonlyArray<Op>): void {
+    if (this.resent.size > 0) { for (const op of ops) this.resent.delete(op) }
+  }
+
+  private settled(): void {
+    if (this.onIdle !== undefined && this.isIdle()) this.onIdle()
+  }
+}

@@ -1,0 +1,236 @@
+import { assert, layer } from "@effect/vitest"
+import { Servers } from "@heddle/testkit"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { LeaseMachine } from "heddle/coordination"
+import { Redis } from "ioredis"
+import * as Script from "../src/internal/leaseScript.ts"
+
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+// Seconds, so that no key expires by itself while the test runs: time moves here only when the test says so.
+const seconds = int(60, 180)
+
+const ids = int(0, 5)
+const Order = Schema.TaggedUnion({
+  Claim: {
+    id: ids,
+    limit: Schema.Literals([3, 3, 3, 2]),
+    permits: int(1, 2),
+    tokens: Schema.Literals([1, 1, 2, 1000]),
+    ttl: seconds,
+    patience: seconds,
+    wait: Schema.Literals([true, true, true, false]),
+    owner: Schema.Literals(["default", "another"])
+  },
+  Renew: { id: ids, ttl: seconds },
+  Release: { id: ids, remember: Schema.Literals([0, 0, 100]) },
+  Update: { id: ids, value: Schema.Literals(["", "nëw \"value\"\n"]) }
+})
+type Order = typeof Order.Type
+// The orders of one batch are carried out at one instant, and may be for several resources.
+const Batch = Schema.Struct({
+  pass: Schema.Literals([0, 0.001, 1, 30, 90]),
+  orders: Schema.Array(Schema.Struct({ resource: int(0, 1), order: Order })).check(
+    Schema.isMinLength(1),
+    Schema.isMaxLength(4)
+  )
+})
+type Batch = typeof Batch.Type
+
+const script = Script.scriptWith("local micros = tonumber(ARGV[2])")
+
+/** Every claim of a batch is of one session, with one patience: the batch says so once. */
+const sessionOf = (batch: Batch) => `s${batch.orders[0]?.order.id ?? 0}`
+const patienceOf = (batch: Batch) =>
+  batch.orders.reduce((found, { order }) => order._tag === "Claim" ? order.patience * 1000 : found, 60_000)
+
+const toCommand = (batch: Batch, order: Order): LeaseMachine.Command => {
+  const id = `id${order.id}`
+  switch (order._tag) {
+    case "Claim": {
+      const { limit, owner, permits, tokens, wait } = order
+      const session = sessionOf(batch)
+      const ttl = order.ttl * 1000
+      const patience = patienceOf(batch)
+      return { _tag: "Claim", id, session, owner, value: "v", permits, limit, tokens, ttl, wait, patience }
+    }
+    case "Renew":
+      return { _tag: "Renew", id, ttl: order.ttl * 1000 }
+    case "Release":
+      return { _tag: "Release", id, remember: order.remember * 1000 }
+    case "Update":
+      return { _tag: "Update", id, value: order.value }
+  }
+}
+
+const toArgs = (command: LeaseMachine.Command): Script.Args => {
+  const claim = {
+    id: command.id,
+    resource: "",
+    owner: "",
+    value: "",
+    permits: 1,
+    limit: 1,
+    tokens: 1,
+    ttl: 0,
+    wait: true
+  }
+  switch (command._tag) {
+    case "Claim":
+      return Script.claim({ ...claim, ...command }, "default")
+    case "Renew":
+      return Script.renew({ ...claim, ttl: command.ttl })
+    case "Release":
+      return Script.release(claim, command.remember)
+    case "Update":
+      return Script.update(claim, command.value)
+  }
+}
+
+const toLine = (reply: LeaseMachine.Reply): string => {
+  switch (reply._tag) {
+    case "Granted":
+      return `G${reply.token} ${reply.ttl.toFixed(3)}`
+    case "Queued":
+      return `Q${reply.next.toFixed(3)}`
+    case "Mismatch":
+      return `M${reply.limit}`
+    case "Busy":
+      return "B"
+    case "Gone":
+      return "X"
+    case "Done":
+      return "D"
+    case "Lost":
+      return "L"
+  }
+}
+
+/** The script leaves out the ttl of a grant that is the one asked for. */
+const complete = (line: string, command: LeaseMachine.Command): string =>
+  command._tag === "Claim" && /^G\d+$/.test(line) ? `${line} ${command.ttl.toFixed(3)}` : line
+
+const lookAt = (state: LeaseMachine.State | undefined, now: number) => ({
+  holders: (state?.holders ?? []).filter((holder) => holder.until > now).map((holder) => ({
+    id: holder.id,
+    owner: holder.owner,
+    value: holder.value,
+    permits: holder.permits,
+    token: BigInt(holder.token),
+    age: Number((now - holder.since).toFixed(3))
+  })),
+  waiters: (state?.queue ?? []).filter((waiter) => waiter.until > now).map((waiter) => ({
+    id: waiter.id,
+    owner: waiter.owner,
+    permits: waiter.permits,
+    age: Number((now - waiter.since).toFixed(3))
+  }))
+})
+
+/** A server, and the grants that the script has published on it. */
+class Fixture extends Context.Service<Fixture, {
+  readonly redis: Redis
+  readonly published: Effect.Effect<ReadonlyArray<string>>
+}>()("test/Fixture") {
+  static readonly layer = Layer.effect(
+    Fixture,
+    Effect.gen(function*() {
+      const { url } = yield* Servers.redis
+      const connect = Effect.acquireRelease(
+        Effect.sync(() => new Redis(url)),
+        (client) => Effect.sync(() => client.disconnect())
+      )
+      const redis = yield* connect
+      const subscriber = yield* connect
+      let seen: Array<string> = []
+      subscriber.on("pmessage", (_pattern, channel: string, message: string) => {
+        for (const line of message.split("\n")) seen.push(`${channel.slice("inbox:".length)} ${line}`)
+      })
+      yield* Effect.promise(() => subscriber.psubscribe("inbox:*"))
+      return {
+        redis,
+        // What was published before the answer to a script is in the subscriber's stream before the answer to a later ping.
+        published: Effect.map(Effect.promise(() => subscriber.ping()), () => {
+          const all = seen
+          seen = []
+          return all
+        })
+      }
+    })
+  )
+}
+
+type Step = readonly [resource: string, command: LeaseMachine.Command]
+
+/** Carries a batch out in the script. */
+const inScript = Effect.fnUntraced(function*(header: Script.Args, steps: ReadonlyArray<Step>, micros: number) {
+  const { published, redis } = yield* Fixture
+  const keys = steps.map(([resource]) => resource)
+  const batch = Script.encode(header, steps.map(([, command]) => ({ args: toArgs(command) })))
+  const lines = String(yield* Effect.promise(() => redis.eval(script.lua, keys.length, ...keys, batch, micros))).split(
+    "\n"
+  )
+  const own = lines.slice(steps.length).map((line) => `${header[0]} ${line.slice(1)}`)
+  return {
+    replies: steps.map(([, command], index) => complete(lines[index] ?? "", command)),
+    pushes: [...own, ...yield* published].sort()
+  }
+})
+
+/** Carries batches out in the machine. */
+class Machine {
+  readonly states = new Map<string, LeaseMachine.State>()
+  private readonly issued = new Map<string, number>()
+  run(steps: ReadonlyArray<Step>, micros: number) {
+    const replies: Array<string> = []
+    let pushes: Array<LeaseMachine.Push> = []
+    for (const [resource, command] of steps) {
+      // The machine forgets the last token with the resource; the script knows it until the clock has passed it.
+      const last = this.issued.get(resource) ?? 0
+      const at = { now: micros / 1000, floor: Math.max(micros, last + 1) }
+      const [state, reply, pushed] = LeaseMachine.step(this.states.get(resource), at, command)
+      if (state === undefined) this.states.delete(resource)
+      else this.states.set(resource, state)
+      this.issued.set(resource, Math.max(last, state?.token ?? 0))
+      replies.push(toLine(reply))
+      // A claim that is asked for again in the batch that promoted it is told so by its answer.
+      pushes = pushes.filter((push) => reply._tag !== "Granted" || push.token !== reply.token || push.id !== command.id)
+      pushes.push(...pushed)
+    }
+    return {
+      replies,
+      pushes: pushes.map((push) => `${push.session} ${push.id} ${push.token} ${push.ttl.toFixed(3)}`).sort()
+    }
+  }
+}
+
+layer(Fixture.layer)((it) => {
+  it.effect.prop(
+    "the script answers, pushes and keeps what the machine does",
+    { batches: Schema.Array(Batch).check(Schema.isMaxLength(25)) },
+    ({ batches }) =>
+      Effect.gen(function*() {
+        const { redis } = yield* Fixture
+        yield* Effect.promise(() => redis.flushall())
+        const machine = new Machine()
+        let micros = 1_700_000_000_000_000
+        for (const batch of batches) {
+          micros += batch.pass * 1_000_000
+          const steps = batch.orders.map(({ order, resource }): Step => [`r${resource}`, toCommand(batch, order)])
+          const session = sessionOf(batch)
+          const header = Script.header({ session, inbox: "inbox:", patience: patienceOf(batch), owner: "default" })
+          assert.deepStrictEqual(yield* inScript(header, steps, micros), machine.run(steps, micros))
+          for (const resource of ["r0", "r1"]) {
+            const seen = yield* Effect.promise(() =>
+              redis.eval(script.lua, 1, resource, Script.encode(header, [{ args: Script.inspect }]), micros)
+            )
+            const { inspection } = Script.looked(String(seen))
+            assert.deepStrictEqual(inspection, lookAt(machine.states.get(resource), micros / 1000))
+          }
+        }
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+})
