@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { type Law, renewals } from "./Stage.ts"
+import { idle, type Law, renewals } from "./Stage.ts"
 
 export const holdingLaws = (law: Law): void => {
   law("a held lease outlives its ttl", ({ resource, store }) =>
@@ -64,11 +64,12 @@ export const holdingLaws = (law: Law): void => {
 
   law("releasing ends what runs under the lease", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lease = yield* store.claim({ resource })
+      const lease = yield* store.claim({ resource, ttl: "1 hour" })
       let steps = 0
       const section = Effect.andThen(lease.release, Effect.sync(() => ++steps))
       const error = yield* Effect.flip(lease.run(section))
       assert.deepInclude(error, { _tag: "LeaseLost", reason: "released" })
       assert.strictEqual(steps, 0)
+      yield* idle(store, resource)
     }))
 }

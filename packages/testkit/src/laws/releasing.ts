@@ -56,6 +56,18 @@ export const releasingLaws = (law: Law): void => {
       yield* idle(store, resource)
     }))
 
+  law("a release that is interrupted goes through all the same", ({ resource, store }) =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 20; round++) {
+        const lease = yield* store.claim({ resource, ttl: "1 hour" })
+        const release = yield* Effect.forkScoped(lease.release)
+        for (let step = 0; step < round % 5; step++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(release)
+        if (lease.isAlive()) yield* lease.release
+      }
+      yield* idle(store, resource)
+    }))
+
   law(
     "withLease gives back on success, failure, defect and interruption",
     ({ resource, store }) =>

@@ -213,8 +213,14 @@ class HeldLease implements Lease {
   get permits() {
     return this.kept.claim.permits
   }
+  /** It goes out whatever comes: an interruption ends the wait, also that of the section it is called from. */
   get release() {
-    return Effect.suspend(() => this.end() ? this.keeper.steps.release(this.kept.claim) : Effect.void)
+    return Effect.uninterruptibleMask((restore) => {
+      if (!this.end()) return Effect.void
+      const { claim } = this.kept
+      const { steps } = this.keeper
+      return Effect.onInterrupt(restore(steps.release(claim)), () => Effect.sync(() => steps.releaseUnsafe(claim)))
+    })
   }
   isAlive(): boolean {
     return this.keeper.isAlive(this.kept)
