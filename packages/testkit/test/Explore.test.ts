@@ -11,6 +11,8 @@ import * as Ref from "effect/Ref"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { execute } from "../src/internal/execute.ts"
+import { random } from "../src/internal/strategies.ts"
 
 const strategies = [Explore.random, Explore.pct(), Explore.exhaustive({ preemptions: 3 })]
 
@@ -27,8 +29,10 @@ const counting = (increment: (counter: Ref.Ref<number>) => Effect.Effect<void>) 
     yield* expect(yield* Ref.get(counter), 2)
   })
 
-const lostUpdate = counting((counter) => Effect.flatMap(Ref.get(counter), (n) => Ref.set(counter, n + 1)))
-const noLostUpdate = counting((counter) => Ref.update(counter, (n) => n + 1))
+const readThenWrite = (counter: Ref.Ref<number>) => Effect.flatMap(Ref.get(counter), (n) => Ref.set(counter, n + 1))
+const atomically = (counter: Ref.Ref<number>) => Ref.update(counter, (n) => n + 1)
+const lostUpdate = counting(readThenWrite)
+const noLostUpdate = counting(atomically)
 
 /** Two fibers take two semaphores, the right one in the given order. */
 const twoLocks = (order: "same" | "opposite") =>
@@ -85,6 +89,21 @@ describe("Explore", () => {
           yield* Explore.run(noLostUpdate, { strategy })
         }))
 
+      it.effect("preempts a fiber that runs by itself", () =>
+        Effect.gen(function*() {
+          const forked = (increment: (counter: Ref.Ref<number>) => Effect.Effect<void>) =>
+            Effect.gen(function*() {
+              const counter = yield* Ref.make(0)
+              const left = yield* Effect.forkChild(increment(counter))
+              const right = yield* Effect.forkChild(increment(counter))
+              yield* Fiber.joinAll([left, right])
+              yield* expect(yield* Ref.get(counter), 2)
+            })
+          const failure = yield* found(forked(readThenWrite), { strategy })
+          assert.strictEqual(failure.kind, "failure")
+          yield* Explore.run(forked(atomically), { strategy })
+        }))
+
       it.effect("finds the deadlock of two locks taken in opposite orders, and none in the same order", () =>
         Effect.gen(function*() {
           const failure = yield* found(twoLocks("opposite"), { strategy })
@@ -128,6 +147,7 @@ describe("Explore", () => {
         "5. main: Ref.get; fails with got 1"
       ])
       for (const line of failure.trace) assert.include(failure.message, line)
+      for (const seed of [100, 200, 300, 400]) assert.lengthOf((yield* found(lostUpdate, { seed })).trace, 5)
     }))
 
   it.effect("a replay that no longer fails gives its trace", () =>
@@ -181,14 +201,24 @@ describe("Explore", () => {
       assert.strictEqual(report.runs, 500)
     }))
 
-  it.effect("an interrupted sleep leaves no sleeper behind", () =>
-    Explore.run(Effect.gen(function*() {
-      const sleeper = yield* Effect.forkChild(Effect.sleep("1 hour"))
-      yield* Effect.sleep("1 second")
-      yield* Fiber.interrupt(sleeper)
-      yield* Effect.sleep("1 second")
-      yield* expect(yield* Clock.currentTimeMillis, 2000)
-    })))
+  it("what was interrupted is not left in the line, nor asleep", () => {
+    const program = Effect.gen(function*() {
+      let started = 0
+      const spin = Effect.whileLoop({ while: () => true, body: () => Effect.void, step: () => undefined })
+      const start = Effect.sync(() => void started++)
+      const busy = yield* Effect.forkChild(Effect.andThen(start, spin))
+      const sleeper = yield* Effect.forkChild(Effect.andThen(start, Effect.sleep("1 hour")))
+      while (started < 2) yield* Effect.yieldNow
+      yield* Fiber.interruptAll([busy, sleeper])
+    })
+    const settings = { seed: 1, maxSteps: 1000, leaks: false }
+    for (let seed = 0; seed < 50; seed++) {
+      const { exit, interleaver } = execute(program, settings, random(seed), false)
+      assert.isTrue(exit !== undefined && Exit.isSuccess(exit))
+      assert.strictEqual(interleaver.clock.sleepers.size, 0)
+      assert.isTrue(interleaver.quiet)
+    }
+  })
 
   it.effect("a fiber resumed inline may go on at once, or after the one that resumed it", () =>
     Effect.gen(function*() {
@@ -296,11 +326,10 @@ describe("Explore", () => {
           }
           return Effect.provideService(section, Scheduler.Scheduler, outer)
         })
-      const increment = (counter: Ref.Ref<number>) => Effect.flatMap(Ref.get(counter), (n) => Ref.set(counter, n + 1))
       for (const strategy of strategies) {
-        const failure = yield* found(counting((counter) => guarded(increment(counter))), { strategy })
+        const failure = yield* found(counting((counter) => guarded(readThenWrite(counter))), { strategy })
         assert.deepStrictEqual([failure.kind, failure.reproducible], ["failure", true])
-        yield* Explore.run(counting((counter) => guarded(Ref.update(counter, (n) => n + 1))), { strategy })
+        yield* Explore.run(counting((counter) => guarded(atomically(counter))), { strategy })
       }
     }))
 

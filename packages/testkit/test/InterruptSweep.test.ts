@@ -137,6 +137,14 @@ describe("InterruptSweep", () => {
       yield* InterruptSweep.run({ ...options, leaks: false })
     }))
 
+  it.effect("a fiber that only has to finish is not left behind", () =>
+    InterruptSweep.run({
+      setup,
+      program: (world) =>
+        Effect.acquireUseRelease(acquire(world), () => use, () => Effect.forkDetach(Effect.delay(release(world), 0))),
+      invariant: nothingHeld
+    }))
+
   it.effect("target all finds who waits for a fiber that was interrupted", () =>
     Effect.gen(function*() {
       const options = {
