@@ -186,7 +186,7 @@ class Machine {
   private readonly issued = new Map<string, number>()
   run(steps: ReadonlyArray<Step>, micros: number) {
     const replies: Array<string> = []
-    let pushes: Array<LeaseMachine.Push> = []
+    let pushes: Array<readonly [resource: string, push: LeaseMachine.Push]> = []
     for (const [resource, command] of steps) {
       // The machine forgets the last token with the resource; the script knows it until its clock has passed it.
       const last = this.issued.get(resource) ?? 0
@@ -197,12 +197,14 @@ class Machine {
       this.issued.set(resource, Math.max(last, state?.token ?? 0))
       replies.push(toLine(reply))
       // A claim that is asked for again in the batch that promoted it is told so by its answer.
-      pushes = pushes.filter((push) => reply._tag !== "Granted" || push.token !== reply.token || push.id !== command.id)
-      pushes.push(...pushed)
+      pushes = pushes.filter(([at, push]) =>
+        at !== resource || push.id !== command.id || reply._tag !== "Granted" || push.token !== reply.token
+      )
+      for (const push of pushed) pushes.push([resource, push])
     }
     return {
       replies,
-      pushes: pushes.map((push) => `${push.session} ${push.id} ${push.token} ${push.ttl.toFixed(3)}`).sort()
+      pushes: pushes.map(([, push]) => `${push.session} ${push.id} ${push.token} ${push.ttl.toFixed(3)}`).sort()
     }
   }
 }
