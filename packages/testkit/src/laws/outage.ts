@@ -52,14 +52,17 @@ export const outageLaws = (law: Law, { cut, dropPushes, restart, wipe }: Abiliti
   }
 
   if (dropPushes !== undefined) {
-    law("a push that is lost delays a hand-over, and never stops it", ({ resource, store }) =>
-      Effect.gen(function*() {
-        const holder = yield* store.claim({ resource })
-        const waiter = yield* standInLine(store, { resource })
-        yield* dropPushes
-        yield* holder.release
-        yield* Effect.flatMap(inTime("the waiter is served", Fiber.join(waiter)), (lease) => lease.release)
-      }))
+    law(
+      "a push that is lost delays a hand-over, and never stops it",
+      ({ another, resource, store }) =>
+        Effect.gen(function*() {
+          const holder = yield* Effect.flatMap(another, (other) => other.claim({ resource }))
+          const waiter = yield* standInLine(store, { resource })
+          yield* dropPushes
+          yield* holder.release
+          yield* Effect.flatMap(inTime("the waiter is served", Fiber.join(waiter)), (lease) => lease.release)
+        })
+    )
   }
 
   if (wipe !== undefined) {
