@@ -29,7 +29,7 @@ export interface Options<W, A, E, E2, E3> {
   readonly invariant: (world: W, exit: Exit.Exit<A, E>) => Effect.Effect<unknown, E3>
   /** `"all"` also interrupts each other fiber of the program before each of its own steps. Default `"main"`. */
   readonly target?: "main" | "all"
-  /** Whether a fiber of the program that still waits or sleeps when it has ended is a failure. Default `true`. */
+  /** Whether a fiber that was not there before the program, and outlives the world's scope, is a failure. Default `true`. */
   readonly leaks?: boolean
   /** Steps of all fibers after which a run counts as one that does not end. Default 10 000. */
   readonly maxSteps?: number

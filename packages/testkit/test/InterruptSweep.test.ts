@@ -129,12 +129,22 @@ describe("InterruptSweep", () => {
   it.effect("finds a fiber left behind, if leaks are looked for; those of the setup are at home", () =>
     Effect.gen(function*() {
       const options = {
-        setup: Effect.tap(setup, () => Effect.forkScoped(Effect.never)),
+        setup: Effect.tap(
+          setup,
+          () => Effect.andThen(Effect.forkScoped(Effect.never), Effect.forkDetach(Effect.never))
+        ),
         program: () => Effect.onInterrupt(Effect.sleep(1), () => Effect.forkDetach(Effect.sleep("1 second"))),
         invariant: nothingHeld
       }
       assert.strictEqual((yield* Effect.flip(InterruptSweep.run(options))).kind, "leak")
       yield* InterruptSweep.run({ ...options, leaks: false })
+    }))
+
+  it.effect("a fiber that the program starts in the world's scope is not left behind", () =>
+    InterruptSweep.run({
+      setup: Effect.scope,
+      program: (scope) => Effect.andThen(Effect.forkIn(Effect.never, scope), Effect.yieldNow),
+      invariant: () => Effect.void
     }))
 
   it.effect("a fiber that only has to finish is not left behind", () =>

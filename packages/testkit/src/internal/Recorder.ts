@@ -55,9 +55,9 @@ export class Recorder implements Tracer.Tracer {
   get trace(): ReadonlyArray<string> {
     return this.turns.map(({ actor, at, did }, index) => {
       const hidden = did.length - shown
-      const told = hidden > 0 ? [`(${hidden} steps)`, ...did.slice(-shown)] : did
+      const told = hidden > 0 ? [`(${hidden} more)`, ...did.slice(-shown)] : did
       const who = actor === undefined ? "" : ` ${this.name(actor)}`
-      const when = at === 0 ? "" : ` at ${at} ms`
+      const when = at === 0 ? "" : ` at ${Math.round(at * 1000) / 1000} ms`
       return `${index + 1}.${who}${when}${who + when === "" ? "" : ":"} ${told.join("; ")}`
     })
   }

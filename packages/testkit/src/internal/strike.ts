@@ -78,23 +78,27 @@ export const strike = <W, A, E, E2, E3>(
     return fiber.pollUnsafe()
   }
 
+  /** Lets those go on who can without time passing. */
+  const settle = () => interleaver.drain({ until: () => false, time: false })
+
   const judge = (): Wrong | undefined => {
     const scope = Scope.makeUnsafe()
     const made = phase("setup", Scope.provide(subject.setup, scope))
     if (made === undefined || Exit.isFailure(made)) return { kind: "setup", exit: made }
+    settle()
     const residents = new Set(interleaver.live)
     counting = true
     const exit = phase("main", Effect.flatMap(Effect.succeed(made.value), subject.program))
     counting = false
     if (exit === undefined) return { kind: interleaver.livelock ? "livelock" : "hang", exit }
-    interleaver.drain({ until: () => false, time: false })
-    if (subject.leaks && Array.from(interleaver.live).some((actor) => !residents.has(actor))) {
-      return { kind: "leak", exit }
-    }
+    settle()
     const held = phase("invariant", Effect.flatMap(Effect.succeed(exit), (exit) => subject.invariant(made.value, exit)))
     if (held === undefined || Exit.isFailure(held)) return { kind: "invariant", exit: held }
     const closed = phase("close", Scope.close(scope, Exit.void))
-    return closed === undefined || Exit.isFailure(closed) ? { kind: "setup", exit: closed } : undefined
+    if (closed === undefined || Exit.isFailure(closed)) return { kind: "setup", exit: closed }
+    settle()
+    const leaked = subject.leaks && Array.from(interleaver.live).some((actor) => !residents.has(actor))
+    return leaked ? { kind: "leak", exit } : undefined
   }
 
   const wrong = judge()
