@@ -19,7 +19,7 @@ export const Step = Schema.Struct({
   actor: Schema.String,
   key: Schema.String,
   kind: Schema.Literals(["ask", "queued", "enter", "leave", "lost", "timeout"]),
-  permits: Schema.optionalKey(Schema.Finite),
+  permits: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   token: Schema.optionalKey(Schema.BigIntFromString)
 })
 
