@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { blockThread, counts, inTime, type Law } from "./Stage.ts"
+import { blockThread, counts, inTime, type Law, standInLine } from "./Stage.ts"
 
 export const losingLaws = (law: Law, { forget }: Abilities): void => {
   law(
@@ -65,6 +65,20 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
         const error = yield* Effect.flip(lease.run(section))
         assert.strictEqual(error._tag, "LeaseLost")
         assert.deepStrictEqual(done, ["finalized"])
+        yield* lease.release
+      })
+  )
+
+  law(
+    "a lease that ended at its ttl makes way for who waits, though nobody gave it back",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const lost = yield* store.claim({ resource, ttl: 100 })
+        const waiter = yield* standInLine(store, { resource })
+        yield* Effect.sync(() => blockThread(200))
+        assert.isFalse(lost.isAlive())
+        const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
+        assert.isAbove(Number(lease.token - lost.token), 0)
         yield* lease.release
       })
   )
