@@ -1,0 +1,4 @@
+import { EtcdLeaseStore } from "@heddle/etcd"
+
+/** The lock lives on etcd. */
+export const layer = (url: string) => EtcdLeaseStore.layer({ url })
