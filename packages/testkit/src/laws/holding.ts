@@ -9,8 +9,8 @@ import { idle, type Law, renewals } from "./Stage.ts"
 export const holdingLaws = (law: Law): void => {
   law("a held lease outlives its ttl", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, ttl: 300 })
-      const done = yield* lease.run(Effect.as(renewals(6), "done"))
+      const lease = yield* store.claim({ resource, ttl: 600 })
+      const done = yield* lease.run(Effect.as(renewals(4), "done"))
       assert.strictEqual(done, "done")
       assert.isTrue(lease.isAlive())
       assert.isTrue(Option.isNone(yield* store.tryClaim({ resource })))

@@ -5,14 +5,17 @@ import * as Fiber from "effect/Fiber"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { blockThread, counts, inTime, type Law, standInLine } from "./Stage.ts"
 
+const ttl = 300
+const longer = 450
+
 export const losingLaws = (law: Law, { forget }: Abilities): void => {
   law(
     "after a synchronous block longer than the ttl not one more step runs",
     ({ resource, store }) =>
       Effect.gen(function*() {
-        const lease = yield* store.claim({ resource, ttl: 100 })
+        const lease = yield* store.claim({ resource, ttl })
         let steps = 0
-        const section = Effect.sync(() => blockThread(200)).pipe(Effect.andThen(Effect.sync(() => ++steps)))
+        const section = Effect.sync(() => blockThread(longer)).pipe(Effect.andThen(Effect.sync(() => ++steps)))
         const error = yield* Effect.flip(lease.run(section))
         assert.deepInclude(error, { _tag: "LeaseLost", resource, token: lease.token, reason: "expired" })
         assert.strictEqual(steps, 0)
@@ -22,9 +25,9 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
 
   law("nor does a step of a fiber that the section forked", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, ttl: 100 })
+      const lease = yield* store.claim({ resource, ttl })
       let steps = 0
-      const child = Effect.andThen(Effect.sync(() => blockThread(200)), Effect.sync(() => ++steps))
+      const child = Effect.andThen(Effect.sync(() => blockThread(longer)), Effect.sync(() => ++steps))
       const section = Effect.andThen(Effect.forkChild(child), Effect.never)
       const error = yield* Effect.flip(lease.run(section))
       assert.strictEqual(error._tag, "LeaseLost")
@@ -34,7 +37,7 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
 
   law("nor does a section whose thread was blocked by somebody else", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, ttl: 100 })
+      const lease = yield* store.claim({ resource, ttl })
       const started = yield* Deferred.make<void>()
       let blocked = false
       let after = 0
@@ -42,7 +45,7 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
       const section = yield* Effect.forkScoped(lease.run(Effect.andThen(Deferred.succeed(started, undefined), loop)))
       yield* Deferred.await(started)
       yield* Effect.sync(() => {
-        blockThread(200)
+        blockThread(longer)
         blocked = true
       })
       const error = yield* Effect.flip(inTime("the section ends", Fiber.join(section)))
@@ -55,10 +58,10 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
     "guard refuses after the loss, and the finalizers of the section still run",
     ({ resource, store }) =>
       Effect.gen(function*() {
-        const lease = yield* store.claim({ resource, ttl: 100 })
+        const lease = yield* store.claim({ resource, ttl })
         const done: Array<string> = []
         const guarded = Effect.exit(lease.guard(Effect.sync(() => done.push("guarded"))))
-        const section = Effect.sync(() => blockThread(200)).pipe(
+        const section = Effect.sync(() => blockThread(longer)).pipe(
           Effect.andThen(Effect.never),
           Effect.onInterrupt(() => Effect.andThen(guarded, Effect.sync(() => done.push("finalized"))))
         )
@@ -73,9 +76,9 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
     "a lease that ended at its ttl makes way for who waits, though nobody gave it back",
     ({ resource, store }) =>
       Effect.gen(function*() {
-        const lost = yield* store.claim({ resource, ttl: 100 })
+        const lost = yield* store.claim({ resource, ttl })
         const waiter = yield* standInLine(store, { resource })
-        yield* Effect.sync(() => blockThread(200))
+        yield* Effect.sync(() => blockThread(longer))
         assert.isFalse(lost.isAlive())
         const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
         assert.isAbove(Number(lease.token - lost.token), 0)
@@ -85,8 +88,8 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
 
   law("after a loss the same store can claim again", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lost = yield* store.claim({ resource, ttl: 50 })
-      yield* Effect.sync(() => blockThread(100))
+      const lost = yield* store.claim({ resource, ttl })
+      yield* Effect.sync(() => blockThread(longer))
       assert.isFalse(lost.isAlive())
       yield* lost.release
       const lease = yield* inTime("the resource is granted again", store.claim({ resource }))
@@ -101,7 +104,7 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
       (stage) =>
         Effect.gen(function*() {
           const { resource, store } = stage
-          const lease = yield* store.claim({ resource, ttl: 300 })
+          const lease = yield* store.claim({ resource, ttl: 600 })
           const started = yield* Deferred.make<void>()
           let finalized = false
           const section = yield* Deferred.succeed(started, undefined).pipe(
