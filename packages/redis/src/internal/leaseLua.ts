@@ -95,7 +95,7 @@ local function save(s)
       expire(s.key .. ":q", s.last)
       expire(s.key .. ":w", s.last)
     end
-  elseif s.found then
+  elseif s.found and s.waiting == 0 then
     redis.call("DEL", s.key)
   end
 end
@@ -184,6 +184,8 @@ local function claim(s, id, permits, limit, tokens, ttl, wait, owner, value)
   end
   if not waiter then
     if wait == 0 then return "B" end
+    -- What a line left behind whose resource was deleted by hand.
+    if s.waiting == 0 then redis.call("DEL", s.key .. ":q", s.key .. ":w") end
     redis.call("ZADD", s.key .. ":q", number(s.place), id)
     put(s, { id, owner, value, permits, session, now, now + patience, tokens, ttl, patience })
     s.place, s.waiting, s.changed = s.place + 1, s.waiting + 1, true
