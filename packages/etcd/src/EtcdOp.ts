@@ -247,17 +247,18 @@ export const deleteRange = (request: DeleteRangeRequest): Op<DeleteRangeResult> 
 /**
  * Compares a number of a key: `compare(key, "createRevision", "=", 0n)` holds while the key does not exist.
  *
- * A key that does not exist has 0 everywhere.
+ * A key that does not exist has 0 everywhere. A comparison of a range holds when it holds for each of its keys; a range
+ * without keys has 0 everywhere as well, so `compare(prefix("a/"), "createRevision", "=", 0n)` holds while it is empty.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const compare = (
-  key: Bytes,
+  keys: Bytes | KeyRange,
   target: "version" | "createRevision" | "modRevision" | "lease",
   operator: Operator,
   to: bigint
-): Compare => ({ request: Wire.compare(key, target, operator, to) })
+): Compare => ({ request: Wire.compare(keys, target, operator, to) })
 
 /**
  * Compares a key's value, byte by byte. It never holds for a key that does not exist.

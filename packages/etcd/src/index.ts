@@ -5,4 +5,5 @@
  */
 export * as Etcd from "./Etcd.ts"
 export * as EtcdError from "./EtcdError.ts"
+export * as EtcdLeaseStore from "./EtcdLeaseStore.ts"
 export * as EtcdOp from "./EtcdOp.ts"

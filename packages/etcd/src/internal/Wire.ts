@@ -74,12 +74,14 @@ const compareTargets = {
 }
 
 export const compare = (
-  key: Op.Bytes,
+  keys: Op.Bytes | Op.KeyRange,
   target: keyof typeof compareTargets,
   operator: Op.Operator,
   to: bigint
 ): MessageInitShape<typeof Proto.CompareSchema> => ({
-  key: bytes(key),
+  ...(typeof keys === "string" || keys instanceof Uint8Array
+    ? { key: bytes(keys) }
+    : { key: bytes(keys.key), rangeEnd: rangeEnd(keys) }),
   target: compareTargets[target],
   result: operators[operator],
   targetUnion: { case: target, value: to }

@@ -1,0 +1,127 @@
+/**
+ * Leases on etcd: `LeaseStore` for a cluster that survives the loss of a minority of its members.
+ *
+ * The truth is one key for each claim, `<prefix>/<resource>/<limit>/<permits>/<claim>`, with the resource's name encoded
+ * as in a URL. The revision at which etcd created the key is the claim's place in line; a claim holds when its permits,
+ * with those of all older claims, fit within the limit. Nobody grants: every process sees the same from the same keys. So
+ * nobody overtakes, and a grant never changes but by its own end.
+ *
+ * **What it costs**
+ *
+ * - Taking a free lease: one transaction. Giving back: one deletion, which `withLock` does not wait for.
+ * - Standing in line: the same transaction. Waiters of one process for one resource share a watch, which tells the next
+ *   one its turn without another request. A waiter for a whole resource (limit 1) with more than 16 claims ahead watches
+ *   only the claim just ahead, so that a hand-over wakes one process; it reads once more when that claim ends.
+ * - Renewing: a keep-alive for the session, and one read for up to 100 leases that sees whether their keys are still there.
+ * - `tryClaim` with a limit above 1, where others hold: two round trips, more only while other claims come in.
+ *
+ * **Whose clock**
+ *
+ * etcd's, for the end of a lease whose process died; it counts whole seconds. Claims of one process whose `ttl` rounds up
+ * to the same number of seconds share one etcd lease, their session. etcd raises a short one to its minimum: one and a half
+ * election timeouts, 2 seconds unless configured otherwise. A shorter `ttl` still ends in its own process on time, and the
+ * key is deleted then; but when the process dies, the permits come free at the end of the session. Holders count the
+ * deadline from the instant at which the last keep-alive that was answered was sent, less 1 %. Ages in `inspect` count from
+ * a claim's arrival, for holders as well, and compare the wall clocks of two processes.
+ *
+ * **What can be lost, and when**
+ *
+ * - When a session ends (its process was silent for the ttl, or somebody revoked the lease), all its claims end at once:
+ *   holders see `LeaseLost`, waiters stand in line anew.
+ * - When somebody deletes the key of one claim, its holder notices at its next renewal, a third into the ttl; a waiter at
+ *   once, or when its turn comes where the line is long.
+ * - When the cluster has no majority, nothing is granted and nothing renewed: leases end by their deadlines.
+ * - A new leader gives every lease its full ttl again: a dead holder's permits come free later by that much.
+ * - Tokens are 1024 times the key's revision. They grow over the whole life of the cluster. A cluster restored from a
+ *   backup starts at an older revision.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import { LeaseStore } from "heddle/coordination"
+import { hostname } from "node:os"
+import * as Etcd from "./Etcd.ts"
+import type { EtcdError } from "./EtcdError.ts"
+import { EtcdSteps } from "./internal/leaseSteps.ts"
+
+/**
+ * How a store uses a connection that it shares.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedOptions {
+  /** What all keys begin with. Stores with the same prefix share their resources. Default: `"heddle"`. */
+  readonly prefix?: string | undefined
+  /** Who claims, as `inspect` shows it, where a claim does not say. Default: the host's name and the process's id. */
+  readonly owner?: string | undefined
+}
+
+/**
+ * How to reach etcd, and how to use it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Etcd.Options, SharedOptions {}
+
+/**
+ * Keeps leases on etcd, with a connection of its own.
+ *
+ * **Details**
+ *
+ * Fails if no member answers within `requestTimeout`. Closing it waits up to a second for releases under way, then revokes
+ * its sessions, so that what it still held is free at once.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, EtcdError> =>
+  Layer.provide(layerShared(options), Etcd.layer(options))
+
+/**
+ * `layer` with options from the environment's `Config`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<LeaseStore.LeaseStore, EtcdError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.unwrap(options), layer))
+
+/**
+ * Keeps leases on etcd, with a connection that other stores use as well.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerShared = (options: SharedOptions = {}): Layer.Layer<LeaseStore.LeaseStore, never, Etcd.Etcd> =>
+  Layer.effect(LeaseStore.LeaseStore, make(options))
+
+const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: SharedOptions) =>
+  LeaseStore.make({
+    backend: "etcd",
+    owner,
+    timeout: Infinity,
+    steps: (_, revoked) =>
+      Effect.gen(function*() {
+        const etcd = yield* Etcd.Etcd
+        const lines = yield* FiberSet.make()
+        const errands = yield* FiberSet.make()
+        const forks = { line: yield* FiberSet.runtime(lines)(), errand: yield* FiberSet.runtime(errands)() }
+        const steps = new EtcdSteps(etcd, prefix, yield* Clock.Clock, forks, revoked)
+        yield* Effect.forkScoped(steps.alarm.run)
+        yield* Effect.addFinalizer(() =>
+          Effect.andThen(
+            Effect.timeoutOption(FiberSet.awaitEmpty(errands), "1 second"),
+            Effect.timeoutOption(steps.sessions.close, "1 second")
+          )
+        )
+        return steps
+      })
+  })
