@@ -1,0 +1,4 @@
+/** Heddle's lock on Redis, passed on inside a process. */
+import { opened } from "./heddle.ts"
+
+export const open = opened({ order: "cohort" })

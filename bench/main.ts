@@ -1,0 +1,23 @@
+/** Runs a benchmark by its name: `npm run bench -- <work> [--quick]`. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { lock } from "./lock/main.ts"
+
+const works = new Map([["lock", lock]])
+
+const args = process.argv.slice(2)
+const work = works.get(args.find((arg) => !arg.startsWith("-")) ?? "")
+
+if (work === undefined || args.some((arg) => arg.startsWith("-") && arg !== "--quick")) {
+  process.stderr.write(`npm run bench -- <work> [--quick]\nworks: ${[...works.keys()].join(", ")}\n`)
+  process.exitCode = 2
+} else {
+  const fiber = Effect.runFork(Effect.scoped(work({ quick: args.includes("--quick") })))
+  const stop = () => fiber.interruptUnsafe()
+  process.once("SIGINT", stop).once("SIGTERM", stop)
+  fiber.addObserver((exit) => {
+    if (Exit.isFailure(exit)) process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+    process.exit(Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1)
+  })
+}
