@@ -309,7 +309,7 @@ for i = 1, #KEYS do
         fresh[key] = true
         reply = granted
       end
-    elseif code == 3 and type(raw) == "string" and not fresh[key] and string.byte(raw) == 193
+    elseif code == 3 and args[at + 2] == 0 and type(raw) == "string" and not fresh[key] and string.byte(raw) == 193
       and string.sub(raw, 2, #id + 2) == id .. "\\0" then
       redis.call("DEL", key)
       reply = "D"
