@@ -7,7 +7,9 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import { join } from "node:path"
 import { backends } from "./backend.ts"
 import { fibers } from "./fibers.ts"
 import { processes } from "./processes.ts"
@@ -39,7 +41,11 @@ const command = Command.make("npm start --", {
     if (kill && workers === 1) return yield* wrong("--kill needs at least two --workers: the others go on")
     if (backend === "memory" && Option.isSome(url)) return yield* wrong("--url is for --backend redis or etcd")
     const progress = yield* Progress.make
-    const options = { workers, kill: kill ? "before the write" as const : undefined, progress }
+    const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({
+      prefix: `heddle-${process.pid}-one-at-a-time-`
+    })
+    const index = join(folder, "index.json")
+    const options = { index, workers, kill: kill ? "before the write" as const : undefined, progress }
     const report = backend === "memory"
       ? yield* Effect.provide(tallyTogether(fibers, options), (yield* Effect.promise(backends.memory)).layer())
       : yield* tallyTogether(processes(backend, yield* Server.address(backend, url, progress)), options)

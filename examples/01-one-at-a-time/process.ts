@@ -29,7 +29,7 @@ const main = Effect.gen(function*() {
   )
   const answer = tell(work(Stream.fromQueue(jobs))).pipe(
     Effect.provide(layer(url)),
-    Effect.catchTag("StoreUnavailable", ({ message }) => tell(Stream.succeed({ _tag: "Failed", message })))
+    Effect.catch(({ message }) => tell(Stream.succeed({ _tag: "Failed", message })))
   )
   // stdin ends when there is no more work, and when the parent is gone: the worker stops at once and gives its lock back.
   yield* Effect.raceFirst(listen, answer)

@@ -2,11 +2,9 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { join } from "node:path"
 import type { Crew } from "./crew.ts"
 import * as IndexFile from "./indexFile.ts"
 import type { Event, Freeze, Job } from "./job.ts"
@@ -35,6 +33,8 @@ export class NobodyLeft extends Schema.TaggedError<NobodyLeft>()("NobodyLeft", {
 const filesPerChunk = 16
 
 interface Options {
+  /** The path of the index, in a folder that exists. */
+  readonly index: string
   readonly workers: number
   /** Kills the last worker at this moment, in its first job. */
   readonly kill?: Freeze | undefined
@@ -47,10 +47,8 @@ interface Options {
  * A chunk is handed out again if its worker ends before it has told that the chunk is merged. It may be in the index then;
  * the next worker sees so and leaves it.
  */
-export const tallyTogether = <E, R>(crew: Crew<E, R>, { workers, kill, progress }: Options) =>
+export const tallyTogether = <E, R>(crew: Crew<E, R>, { index, workers, kill, progress }: Options) =>
   Effect.gen(function*() {
-    const fileSystem = yield* FileSystem.FileSystem
-    const index = join(yield* fileSystem.makeTempDirectoryScoped({ prefix: "heddle-one-at-a-time-" }), "index.json")
     yield* IndexFile.create(index)
     const files = yield* Sources.list
     const chunks = Arr.chunksOf(files, filesPerChunk).map((files, chunk) => ({ chunk, files }))
@@ -119,7 +117,7 @@ export const tallyTogether = <E, R>(crew: Crew<E, R>, { workers, kill, progress 
     const millis = (yield* Clock.currentTimeMillis) - started
     const { names, merged: order } = yield* IndexFile.read(index)
     return { workers, files, chunks: chunks.length, merged: order, names: new Map(Object.entries(names)), millis }
-  }).pipe(Effect.scoped)
+  })
 
 /** Whether each chunk was merged once, and the index equals a tally made alone, one file after the other. */
 export const isExact = ({ files, chunks, merged, names }: Report) =>
