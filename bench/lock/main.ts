@@ -39,17 +39,24 @@ const redisLine = [
 ] as const
 const etcdLine = [
   ["classic recipe", "etcd/classic.ts"],
-  ["etcd3 lock", "etcd/etcd3.ts"]["heddle", "etcd/heddle.ts"]
+  ["etcd3 lock", "etcd/etcd3.ts"],
+  ["heddle", "etcd/heddle.ts"]
 ] as const
 
 const free = { keys: "own", hold: "none", pause: 0, turns: false } as const
 const uncontended: Plan["tasks"] = { "1": { ...free, lanes: 1 }, "64": { ...free, lanes: 64 } }
 const oneKey: Plan["tasks"] = { "64 on one key": { ...free, keys: "same", hold: "microtask", lanes: 64 } }
 
-/** `polite` steps back for a moment after its turn, `greedy` asks again at once. */
+/**
+ * `polite`: a section lasts 1 ms and its caller steps back for 2 ms after it. `greedy`: a section is over at once, and its
+ * caller asks again at once.
+ */
 const contended = (lanes: number): Plan["tasks"] => {
-  const line = { keys: "same", hold: "millisecond", turns: true, lanes } as const
-  return { polite: { ...line, pause: 2 }, greedy: { ...line, pause: 0 } }
+  const line = { keys: "same", turns: true, lanes } as const
+  return {
+    polite: { ...line, hold: "millisecond", pause: 2 },
+    greedy: { ...line, hold: "microtask", pause: 0 }
+  }
 }
 
 export const lock = ({ quick }: { readonly quick: boolean }) =>
