@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Lease } from "heddle/coordination"
-import type { LeaseBackend } from "heddle/coordination"
+import type { Lease, LeaseBackend } from "heddle/coordination"
 import type { LeaseOutbox, Op } from "./LeaseOutbox.ts"
 import * as Script from "./leaseScript.ts"
 
