@@ -202,7 +202,7 @@ describe("a lease store on Redis", () => {
         const lease = yield* one.claim({ resource: "blocks", tokens: 1000 })
         assert.isTrue(lease.token > end)
         end = lease.token + 999n
-        lease.releaseUnsafe()
+        yield* lease.release
       }
     }))
 
