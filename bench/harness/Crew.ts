@@ -17,6 +17,7 @@ export interface Entry {
 
 export interface Crew {
   readonly name: string
+  readonly size: number
   /** Runs the task in each process at once, and adds up what they report; lanes are numbered through. */
   readonly perform: (task: Omit<Task, "startAt">) => Effect.Effect<Report, CrewFailed>
 }
@@ -30,7 +31,7 @@ export class CrewFailed extends Schema.TaggedError<CrewFailed>()("CrewFailed", {
 export const start = (entry: Entry, size: number): Effect.Effect<Crew, CrewFailed, Scope.Scope> =>
   Effect.map(
     Effect.all(Array.from({ length: size }, () => startOne(entry)), { concurrency: 2 }),
-    (workers) => ({ name: entry.name, perform: (task) => performAll(entry.name, workers, task) })
+    (workers) => ({ name: entry.name, size, perform: (task) => performAll(entry.name, workers, task) })
   )
 
 const worker = fileURLToPath(new URL("worker.ts", import.meta.url))

@@ -27,7 +27,7 @@ export const run = (title: string, plan: Plan): Effect.Effect<Results, CrewFaile
           if (crew === undefined) continue
           const key = `${name}:${round}`.replaceAll(" ", "-")
           const timed = { ...task, key: `${crew.name}:${key}`, millis: plan.millis }
-          const report = yield* crew.perform(round > 0 ? timed : warmed(timed))
+          const report = yield* crew.perform(round > 0 ? timed : warmed(timed, crew.size))
           if (round > 0) results.get(name)?.get(crew.name)?.push(report)
         }
       }
@@ -35,9 +35,12 @@ export const run = (title: string, plan: Plan): Effect.Effect<Results, CrewFaile
     return results
   })
 
-/** Round 0, for the compiler: longer, and where a timer would keep it idle, without one and in parallel. */
-const warmed = (task: Omit<Task, "startAt">): Omit<Task, "startAt"> => ({
+/**
+ * Round 0, for the compiler, which knows no section of a process that has run few: longer, the more processes share the
+ * processors, and where a timer would leave them idle, without one.
+ */
+const warmed = (task: Omit<Task, "startAt">, processes: number): Omit<Task, "startAt"> => ({
   ...task,
   ...(task.hold === "millisecond" ? { hold: "none", keys: "own", pause: 0 } as const : {}),
-  millis: task.millis * 1.5
+  millis: Math.max(task.millis, Math.min(600, task.millis * 1.5), task.millis * processes / 3)
 })
