@@ -95,6 +95,30 @@ describe("a lease store on Redis", () => {
       assert.strictEqual(yield* admin((redis) => redis.exists("heddle:{unanswered}")), 0)
     }))
 
+  it.live("replaces a connection that has fallen silent, and asks again on the next", () =>
+    Effect.gen(function*() {
+      const one = yield* store()
+      let silent = false
+      yield* proxy.dropReply((chunk) => isClaim(chunk) && !silent && (silent = true))
+      const lease = yield* inTime(Effect.ensuring(one.claim({ resource: "silent" }), proxy.heal))
+      assert.isTrue(silent)
+      yield* lease.release
+    }))
+
+  it.live("does not close before a release is through that has to wait for a connection", () =>
+    Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const one = yield* store()
+        const lease = yield* Scope.provide(one.claim({ resource: "closing" }), scope)
+        yield* proxy.refuse
+        yield* proxy.reset
+        yield* eventually(Effect.map(proxy.connections, (open) => open === 0))
+        lease.releaseUnsafe()
+        yield* Effect.forkIn(Effect.delay(proxy.heal, 50), scope)
+      }))
+      assert.strictEqual(yield* admin((redis) => redis.exists("heddle:{closing}")), 0)
+    }))
+
   it.live("takes back a claim that was given up before its answer was lost", () =>
     Effect.gen(function*() {
       const one = yield* store()
