@@ -31,10 +31,11 @@ export class View {
     if (type === "put") this.entries.set(entry.key, entry)
   }
 
-  /** Those whose permits fit, together with all before them: they hold, everybody else waits. */
-  *holders(): Generator<Keys.Entry> {
+  /** Those whose permits fit, together with all before them: they hold, everybody else waits. Who leaves does not count. */
+  *holders(leaving: Keys.Leaving): Generator<Keys.Entry> {
     let sum = 0
     for (const entry of this.entries.values()) {
+      if (leaving.has(entry.key)) continue
       sum += entry.permits
       if (sum > entry.limit) return
       yield entry

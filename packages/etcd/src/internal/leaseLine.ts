@@ -6,6 +6,7 @@ import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import type * as EtcdOp from "../EtcdOp.ts"
 import { follow, View } from "./leaseFollow.ts"
+import type * as Keys from "./leaseKeys.ts"
 import type { Place, Turn } from "./leasePlace.ts"
 
 export const isPassing = ({ reason }: EtcdError): boolean => reason === "Unavailable" || reason === "DeadlineExceeded"
@@ -13,16 +14,22 @@ export const isPassing = ({ reason }: EtcdError): boolean => reason === "Unavail
 /** How long etcd is left alone after it failed for the moment. */
 export const pause = Schedule.spaced("100 millis")
 
-/** All waiters of this process for one resource, on one watch, as long as there are any. */
+/**
+ * All waiters of this process for one resource, on one watch, as long as there are any.
+ *
+ * Who is next after a key that this process is about to delete is next now; other processes wait until etcd has deleted it.
+ */
 export class Line {
   private readonly etcd: Etcd["Service"]
   private readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+  private readonly leaving: Keys.Leaving
   private readonly waiting = new Map<string, Place>()
   private view: View | undefined
   private fiber: Fiber.Fiber<void> | undefined
-  constructor(etcd: Etcd["Service"], fork: Line["fork"]) {
+  constructor(etcd: Etcd["Service"], fork: Line["fork"], leaving: Keys.Leaving) {
     this.etcd = etcd
     this.fork = fork
+    this.leaving = leaving
   }
 
   /** Whether it knows the line, so that a newcomer need not read it. */
@@ -54,10 +61,15 @@ export class Line {
     return this.waiting.size === 0
   }
 
+  /** A key of this process began to leave. Who is next goes on from here, not inside the call of who leaves. */
+  nudge(): void {
+    this.fork(Effect.andThen(Effect.yieldNow, Effect.sync(() => this.view && this.settle(this.view))))
+  }
+
   private settle(view: View): void {
     if (view.revision === 0n) return
     const told: Array<[Place, Turn]> = []
-    for (const entry of view.holders()) {
+    for (const entry of view.holders(this.leaving)) {
       const place = this.waiting.get(entry.key)
       if (place?.revision === entry.revision) told.push([place, "first"])
     }

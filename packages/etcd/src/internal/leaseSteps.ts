@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Alarm, Lease, type LeaseBackend } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
@@ -31,6 +32,9 @@ const near = 16
 /** How much of a line is read when its sum may grant: a semaphore with more claims in line is read once more. */
 const many = 256
 
+/** How many requests to come in are under way at once: in a burst they wait here, and not at the server past their deadline. */
+const width = 64
+
 /** The steps of one store. */
 export class EtcdSteps implements LeaseBackend.Steps {
   readonly alarm: Alarm.Alarm<never>
@@ -41,6 +45,8 @@ export class EtcdSteps implements LeaseBackend.Steps {
   private readonly revoked: (id: string) => void
   private readonly places = new Map<string, Place>()
   private readonly lines = new Map<string, Line>()
+  private readonly leaving = new Keys.Leaving()
+  private readonly gate = Semaphore.makeUnsafe(width)
   constructor(
     etcd: Etcd["Service"],
     prefix: string,
@@ -78,7 +84,10 @@ export class EtcdSteps implements LeaseBackend.Steps {
       const renewed = Effect.zipWith(proved, Txn.present(this.etcd, known), (_, present) =>
         held.map((place) => {
           if (place?.state !== "held" || place.session === undefined) return undefined
-          if (!present.has(place)) return void this.forget(place)
+          if (!present.has(place)) {
+            this.forget(place)
+            return undefined
+          }
           place.until = Math.min(place.session.until, now + place.claim.ttl)
           this.alarm.ring(place.until)
           return place.until
@@ -91,7 +100,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
       const place = this.leave(claim)
       if (place === undefined) return Effect.void
       const removed = Effect.tapError(this.remove(place), () => Effect.sync(() => this.withdraw(place)))
-      return Effect.asVoid(Effect.mapError(Fiber.join(this.forks.errand(removed)), unavailable))
+      return Effect.mapError(Fiber.join(this.forks.errand(removed)), unavailable)
     })
 
   readonly releaseUnsafe = (claim: LeaseBackend.Claim): void => {
@@ -136,7 +145,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     }, { bufferSize: 1, strategy: "sliding" })
 
   private show(view: View): Lease.Inspection {
-    return inspection(view, this.alarm.clock.currentTimeMillisUnsafe())
+    return inspection(view, this.leaving, this.alarm.clock.currentTimeMillisUnsafe())
   }
 
   /**
@@ -147,7 +156,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     place.state = "asking"
     place.turn = Deferred.makeUnsafe()
     const answered = Effect.onExit(
-      this.stand(place),
+      this.gate.withPermit(Effect.suspend(() => this.stand(place))),
       (exit) => Effect.sync(() => this.entered(place, exit))
     )
     return Effect.mapError(Fiber.join(this.forks.errand(answered)), unavailable)
@@ -155,12 +164,13 @@ export class EtcdSteps implements LeaseBackend.Steps {
 
   private stand(place: Place): Effect.Effect<LeaseBackend.Answer, EtcdError> {
     const { claim } = place
+    if (place.state === "left") return Effect.succeed({ _tag: "Busy" })
     return Effect.flatMap(this.sessions.get(claim.ttl), (session) => {
       place.sit(session)
       const read = this.lines.get(place.room)?.open === true ? 1 : claim.limit === 1 ? near + 1 : many
       const request = claim.wait
         ? Txn.standInLine(this.etcd, place, session, read)
-        : Txn.takeIfFree(this.etcd, place, session)
+        : Txn.takeIfFree(this.etcd, place, session, this.leaving)
       return Effect.catchIf(
         Effect.flatMap(request, (entered) => this.answer(place, entered)),
         (error: EtcdError) => error.reason === "NotFound" && place.state !== "left",
@@ -188,15 +198,16 @@ export class EtcdSteps implements LeaseBackend.Steps {
     place: Place,
     line: EtcdOp.RangeResult | undefined
   ): Effect.Effect<LeaseBackend.Answer, EtcdError> {
-    const ahead = line === undefined ? [] : Keys.entriesOf(place.room, line.kvs)
-    const used = ahead.reduce((sum, entry) => entry.revision < place.revision ? sum + entry.permits : sum, 0)
+    const entries = line === undefined ? [] : Keys.entriesOf(place.room, line.kvs)
+    const ahead = entries.filter((entry) => entry.revision < place.revision && !this.leaving.has(entry.key))
+    const used = ahead.reduce((sum, entry) => sum + entry.permits, 0)
     if (used + place.claim.permits > place.claim.limit) return Effect.succeed(this.queued(place, line))
     return Effect.map(this.grant(place), (granted) => granted ?? this.queued(place))
   }
 
   private queued(place: Place, line?: EtcdOp.RangeResult): LeaseBackend.Answer {
     const turn = Effect.suspend(() => {
-      const queue = this.lines.get(place.room) ?? new Line(this.etcd, this.forks.line)
+      const queue = this.lines.get(place.room) ?? new Line(this.etcd, this.forks.line, this.leaving)
       this.lines.set(place.room, queue)
       queue.join(place, line)
       return Effect.ensuring(
@@ -295,8 +306,12 @@ export class EtcdSteps implements LeaseBackend.Steps {
   }
 
   /** A key is named by its claim's id, which is used once: to delete it can hit nobody else. */
-  private remove(place: Place): Effect.Effect<unknown, EtcdError> {
-    return this.etcd.deleteRange({ key: place.key })
+  private remove(place: Place): Effect.Effect<void, EtcdError> {
+    return Effect.suspend(() => {
+      this.leaving.add(place.key)
+      this.lines.get(place.room)?.nudge()
+      return Effect.asVoid(this.etcd.deleteRange({ key: place.key }))
+    })
   }
 
   private withdraw(place: Place): void {
@@ -306,7 +321,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
 
   /** The session has ended, and with it the keys of all its claims. */
   private bury(session: Session): void {
-    for (const place of [...session.places]) {
+    for (const place of session.places) {
       place.sit(undefined)
       if (place.state === "waiting") Deferred.doneUnsafe(place.turn, Effect.succeed("gone"))
       if (place.state === "held") {

@@ -47,16 +47,20 @@ export const standInLine = (
 /** How often `takeIfFree` reads the line again because another claim came while it looked. */
 const attempts = 8
 
+/** How much of a line for a whole resource is read: one key that is not about to leave tells enough. */
+const enough = 16
+
 /**
  * Takes the permits if they are free and nobody waits; never leaves a key when it does not get them.
  *
  * A free resource is one round trip. Else it reads who is there, and then goes in on condition that nobody came since:
- * those who left meanwhile only make room.
+ * those who left meanwhile only make room, and so do those in `leaving`.
  */
 export const takeIfFree = (
   etcd: Etcd["Service"],
   place: Place,
   session: Session,
+  leaving: Keys.Leaving,
   seen = 0n,
   left = attempts
 ): Effect.Effect<Entered, EtcdError> => {
@@ -65,17 +69,20 @@ export const takeIfFree = (
     etcd.txn({
       compare: [EtcdOp.compare(line, "createRevision", "<", seen + 1n)],
       success: [put(place, session)],
-      failure: [EtcdOp.range({ ...line, keysOnly: true, limit: place.claim.limit === 1 ? 1 : undefined })]
+      failure: [
+        EtcdOp.range({ ...line, keysOnly: true, limit: place.claim.limit === 1 ? enough : undefined })
+      ]
     }),
     ({ responses: [there], revision, succeeded }): Effect.Effect<Entered, EtcdError> => {
       if (succeeded) return Effect.succeed({ _tag: "In", revision, line: undefined })
-      const entries = "kvs" in there ? Keys.entriesOf(place.room, there.kvs) : []
+      if (!("kvs" in there)) return Effect.succeed({ _tag: "Busy" })
+      const entries = Keys.entriesOf(place.room, there.kvs).filter((entry) => !leaving.has(entry.key))
       const other = entries.find((entry) => entry.limit !== place.claim.limit)
       if (other !== undefined) return Effect.succeed({ _tag: "Mismatch", limit: other.limit })
       const used = entries.reduce((sum, entry) => sum + entry.permits, 0)
-      return used + place.claim.permits > place.claim.limit || left === 1
+      return used + place.claim.permits > place.claim.limit || there.more || left === 1
         ? Effect.succeed({ _tag: "Busy" })
-        : takeIfFree(etcd, place, session, revision, left - 1)
+        : takeIfFree(etcd, place, session, leaving, revision, left - 1)
     }
   )
 }
