@@ -17,7 +17,9 @@ if (work === undefined || args.some((arg) => arg.startsWith("-") && arg !== "--q
   const stop = () => fiber.interruptUnsafe()
   process.once("SIGINT", stop).once("SIGTERM", stop)
   fiber.addObserver((exit) => {
-    if (Exit.isFailure(exit)) process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
-    process.exit(Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1)
+    if (Exit.isSuccess(exit)) process.exit(0)
+    if (Cause.hasInterruptsOnly(exit.cause)) process.exit(130)
+    process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+    process.exit(1)
   })
 }
