@@ -81,9 +81,9 @@ export const lock = ({ quick }: { readonly quick: boolean }) =>
         process.stdout.write(`\n${title}\n\n${table(results, entries[0]?.name ?? "")}\n`)
       }))
 
-    const memoryPlan = { tasks: { ...uncontended, ...oneKey }, rounds: 5, millis: 200 }
+    const memoryPlan = { tasks: { ...uncontended, ...oneKey }, rounds: 5, millis: 150 }
     yield* compare("In memory: take and release, operations a second", inMemory, 1, memoryPlan, rateTable)
-    const stepsPlan = { tasks: { "1": { ...free, lanes: 1 } }, rounds: 5, millis: 200 }
+    const stepsPlan = { tasks: { "1": { ...free, lanes: 1 } }, rounds: 5, millis: 150 }
     yield* compare("A thousand steps of Effect, CPU µs (so ns a step)", stepping, 1, stepsPlan, rateTable)
 
     const redis = yield* Servers.redis
@@ -97,9 +97,9 @@ export const lock = ({ quick }: { readonly quick: boolean }) =>
         return compare(`${title}: hand-over among ${where}, ms`, entries, processes, plan, handOverTable(waiters))
       })
 
-    yield* handOver("Redis", redisLine.map(entry(redis.url)), 3, 350)
+    yield* handOver("Redis", redisLine.map(entry(redis.url)), 3, 300)
     const etcd = yield* Servers.etcd
-    yield* handOver("etcd", etcdLine.map(entry(etcd.url)), 2, 800)
+    yield* handOver("etcd", etcdLine.map(entry(etcd.url)), 2, 700)
 
     mkdirSync(".cache/bench", { recursive: true })
     writeFileSync(".cache/bench/lock.json", JSON.stringify(figures, null, 2))
