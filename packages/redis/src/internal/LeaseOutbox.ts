@@ -29,8 +29,8 @@ export interface Surroundings {
   readonly onPush: (line: string) => void
 }
 
-/** A batch beyond this would hold up the server for other clients: about 1 ms. */
-const most = 256
+/** Larger batches are cut, so that client and server work at the same time and other clients get their turn. */
+const most = 64
 const again = 100
 
 /**
