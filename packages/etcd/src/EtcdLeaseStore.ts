@@ -9,9 +9,10 @@
  * **What it costs**
  *
  * - Taking a free lease: one transaction. Giving back: one deletion, which `withLock` does not wait for.
- * - Standing in line: the same transaction. Waiters of one process for one resource share a watch, which tells the next
- *   one its turn without another request. A waiter for a whole resource (limit 1) with more than 16 claims ahead watches
- *   only the claim just ahead, so that a hand-over wakes one process; it reads once more when that claim ends.
+ * - Standing in line: the same transaction. A waiter for a whole resource (limit 1) watches the claim two places ahead, and
+ *   then, after one more read, the claim just ahead: a hand-over wakes two waiters and needs no request. Where more than
+ *   two fibers of a process wait for a resource, or its limit is above 1, they share one watch of the whole line.
+ * - Handing over within a process: the next in line goes on before etcd has answered the release, if it is of this process.
  * - Renewing: a keep-alive for the session, and one read for up to 100 leases that sees whether their keys are still there.
  * - `tryClaim` with a limit above 1, where others hold: two round trips, more only while other claims come in.
  *
@@ -28,8 +29,8 @@
  *
  * - When a session ends (its process was silent for the ttl, or somebody revoked the lease), all its claims end at once:
  *   holders see `LeaseLost`, waiters stand in line anew.
- * - When somebody deletes the key of one claim, its holder notices at its next renewal, a third into the ttl; a waiter at
- *   once, or when its turn comes where the line is long.
+ * - When somebody deletes the key of one claim, its holder notices at its next renewal, a third into the ttl; a waiter
+ *   when its turn comes at the latest, and stands in line anew.
  * - When the cluster has no majority, nothing is granted and nothing renewed: leases end by their deadlines.
  * - A new leader gives every lease its full ttl again: a dead holder's permits come free later by that much.
  * - Tokens are 1024 times the key's revision. They grow over the whole life of the cluster. A cluster restored from a

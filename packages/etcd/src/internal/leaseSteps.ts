@@ -11,11 +11,11 @@ import { Alarm, Lease, type LeaseBackend } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import * as EtcdOp from "../EtcdOp.ts"
-import { waitFar } from "./leaseFar.ts"
 import { follow, View } from "./leaseFollow.ts"
 import { inspection } from "./leaseInspect.ts"
 import * as Keys from "./leaseKeys.ts"
 import { isPassing, Line } from "./leaseLine.ts"
+import { waitAlone } from "./leaseLone.ts"
 import { Place, type Turn } from "./leasePlace.ts"
 import { type Session, Sessions } from "./leaseSessions.ts"
 import * as Txn from "./leaseTxn.ts"
@@ -26,10 +26,11 @@ export interface Forks {
   readonly line: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 }
 
-/** A waiter with more than this many claims ahead watches only the one just ahead. */
-const near = 16
+/** So many waiters of a process for one resource wait each by itself; with more of them they share a watch of the line. */
+const few = 2
 
-/** How much of a line is read when its sum may grant: a semaphore with more claims in line is read once more. */
+/** How much of a line is read with the request to come in, and how much where its sum may grant. */
+const some = 3
 const many = 256
 
 /** How many requests to come in are under way at once: in a burst they wait here, and not at the server past their deadline. */
@@ -45,6 +46,8 @@ export class EtcdSteps implements LeaseBackend.Steps {
   private readonly revoked: (id: string) => void
   private readonly places = new Map<string, Place>()
   private readonly lines = new Map<string, Line>()
+  /** The keys of those who wait by themselves, by room. */
+  private readonly alone = new Map<string, Set<string>>()
   private readonly leaving = new Keys.Leaving()
   private readonly gate = Semaphore.makeUnsafe(width)
   constructor(
@@ -167,7 +170,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (place.state === "left") return Effect.succeed({ _tag: "Busy" })
     return Effect.flatMap(this.sessions.get(claim.ttl), (session) => {
       place.sit(session)
-      const read = this.lines.get(place.room)?.open === true ? 1 : claim.limit === 1 ? near + 1 : many
+      const read = this.lines.get(place.room)?.open === true ? 1 : claim.limit === 1 ? some : many
       const request = claim.wait
         ? Txn.standInLine(this.etcd, place, session, read)
         : Txn.takeIfFree(this.etcd, place, session, this.leaving)
@@ -188,8 +191,9 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (!place.claim.wait) return this.grantOr(place, undefined)
     const { line } = entered
     if (line !== undefined && line.count === BigInt(line.kvs.length)) return this.grantOr(place, line)
-    if (line !== undefined && this.lines.get(place.room)?.open === true) return Effect.succeed(this.queued(place))
-    if (place.claim.limit === 1) return Effect.succeed(this.queuedFar(place))
+    if (place.claim.limit === 1 || this.lines.get(place.room)?.open === true) {
+      return Effect.succeed(this.queued(place, undefined))
+    }
     return Effect.flatMap(Txn.readAhead(this.etcd, place), (ahead) => this.grantOr(place, ahead))
   }
 
@@ -202,27 +206,37 @@ export class EtcdSteps implements LeaseBackend.Steps {
     const ahead = entries.filter((entry) => entry.revision < place.revision && !this.leaving.has(entry.key))
     const used = ahead.reduce((sum, entry) => sum + entry.permits, 0)
     if (used + place.claim.permits > place.claim.limit) return Effect.succeed(this.queued(place, line))
-    return Effect.map(this.grant(place), (granted) => granted ?? this.queued(place))
+    return Effect.map(this.grant(place), (granted) => granted ?? this.queued(place, undefined))
   }
 
-  private queued(place: Place, line?: EtcdOp.RangeResult): LeaseBackend.Answer {
+  /** `line` is the whole of it, if that is known. */
+  private queued(place: Place, line: EtcdOp.RangeResult | undefined): LeaseBackend.Answer {
+    const { key, room } = place
     const turn = Effect.suspend(() => {
-      const queue = this.lines.get(place.room) ?? new Line(this.etcd, this.forks.line, this.leaving)
-      this.lines.set(place.room, queue)
-      queue.join(place, line)
-      return Effect.ensuring(
-        Deferred.await(place.turn),
-        Effect.sync(() => {
-          if (queue.leave(place)) this.lines.delete(place.room)
-        })
+      const queue = this.lines.get(room)
+      const alone = this.alone.get(room) ?? new Set<string>()
+      if (place.claim.limit > 1 || queue?.open === true || alone.size >= few) return this.inLine(place, line)
+      this.alone.set(room, alone.add(key))
+      return Effect.raceFirst(waitAlone(this.etcd, place, this.leaving, line), Deferred.await(place.turn)).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          alone.delete(key)
+          if (alone.size === 0) this.alone.delete(room)
+        }))
       )
     })
     return { _tag: "Queued", granted: this.granted(place, turn) }
   }
 
-  private queuedFar(place: Place): LeaseBackend.Answer {
-    const turn = Effect.suspend(() => Effect.raceFirst(waitFar(this.etcd, place), Deferred.await(place.turn)))
-    return { _tag: "Queued", granted: this.granted(place, turn) }
+  private inLine(place: Place, line: EtcdOp.RangeResult | undefined): Effect.Effect<Turn, EtcdError> {
+    const queue = this.lines.get(place.room) ?? new Line(this.etcd, this.forks.line, this.leaving)
+    this.lines.set(place.room, queue)
+    queue.join(place, line)
+    return Effect.ensuring(
+      Deferred.await(place.turn),
+      Effect.sync(() => {
+        if (queue.leave(place)) this.lines.delete(place.room)
+      })
+    )
   }
 
   /** When its turn comes, the place is held; when its key is gone, it asks again. */
