@@ -163,13 +163,13 @@ describe("etcd alone", () => {
       assert.deepStrictEqual(leases.map((lease) => lease.isAlive()).filter((alive) => !alive), [false])
     }), 60_000)
 
-  it.live("a waiter whose session was revoked stands in line anew", () =>
+  it.live("a waiter whose session was revoked stands in line anew, at once", () =>
     Effect.gen(function*() {
       const resource = unique()
       const store = yield* direct
       const other = yield* direct
       const holder = yield* store.claim({ resource, ttl: "1 minute" })
-      const [waiter] = yield* standInLine(other, { resource, ttl: "1 minute" })
+      const [waiter] = yield* standInLine(other, { resource, ttl: "1 hour" })
       const session = yield* leaseOf(resource, 1)
       yield* etcd.leaseRevoke(session)
       yield* line(store, resource, 1)
@@ -228,20 +228,32 @@ describe("etcd alone", () => {
     60_000
   )
 
-  it.live("a release that meets a claim on its way never leaves the claim waiting", () =>
-    Effect.gen(function*() {
-      const resource = unique()
-      const [store, other] = [yield* direct, yield* direct]
-      let noise = 0
-      yield* Effect.forkScoped(Effect.forever(etcd.put({ key: "noise", value: String(noise++) })))
-      for (let round = 0; round < 100; round++) {
-        const holder = yield* store.claim({ resource, ttl: "1 minute" })
-        const claim = yield* Effect.forkScoped(other.claim({ resource, ttl: "1 minute" }), { startImmediately: true })
-        for (let step = 0; step < round % 10; step++) yield* Effect.promise(() => new Promise(setImmediate))
-        holder.releaseUnsafe()
-        yield* Effect.flatMap(served(claim), (lease) => lease.release)
-      }
-    }), 60_000)
+  it.live(
+    "a release that meets claims on their way never leaves one waiting",
+    () =>
+      Effect.gen(function*() {
+        const [store, other] = [yield* direct, yield* direct]
+        let noise = 0
+        yield* Effect.forkScoped(Effect.forever(etcd.put({ key: "noise", value: String(noise++) })))
+        for (const [claims, limit] of [[1, 1], [5, 1], [2, 2]] as const) {
+          const resource = unique()
+          const request = { resource, limit, permits: limit, ttl: "1 minute" } as const
+          for (let round = 0; round < 60; round++) {
+            const holder = yield* store.claim(request)
+            const waiters = yield* Effect.forEach(
+              Array.from({ length: claims }),
+              () => Effect.forkScoped(other.claim(request), { startImmediately: true })
+            )
+            for (let step = 0; step < round % 15; step++) yield* Effect.promise(() => new Promise(setImmediate))
+            holder.releaseUnsafe()
+            yield* Effect.forEach(waiters, (waiter) => Effect.flatMap(served(waiter), (lease) => lease.release), {
+              concurrency: "unbounded"
+            })
+          }
+        }
+      }),
+    60_000
+  )
 
   it.live("tryClaim leaves no key when it is refused, not even for a moment", () =>
     Effect.gen(function*() {
@@ -295,14 +307,19 @@ describe("etcd alone", () => {
       const proxy = yield* FaultProxy.make(server)
       const url = `http://127.0.0.1:${proxy.port}`
       const store = yield* open(EtcdLeaseStore.layer({ url, prefix, requestTimeout: "500 millis" }))
-      yield* Effect.scoped(store.claim({ resource: unique(), ttl: "1 minute" }))
+      const other = yield* store.claim({ resource: unique(), ttl: "1 minute" })
       const lost = yield* proxy.dropReply((chunk) => chunk.includes(resource))
       const claim = yield* Effect.forkScoped(Effect.flip(store.claim({ resource, ttl: "1 minute" })))
       yield* inTime("the answer is lost", lost)
       assert.strictEqual(yield* count(room(resource)), 1)
+      const session = yield* leaseOf(resource, 0)
       assert.strictEqual((yield* Fiber.join(claim))._tag, "StoreUnavailable")
       yield* proxy.heal
       yield* eventually("the key is deleted", Effect.map(count(room(resource)), (keys) => keys === 0))
+      assert.isTrue(other.isAlive())
+      const next = yield* store.claim({ resource, ttl: "1 minute" })
+      assert.notStrictEqual(yield* leaseOf(resource, 0), session)
+      yield* next.release
     }), 60_000)
 
   it.live("closing a store frees what it held, and ends its sessions", () =>

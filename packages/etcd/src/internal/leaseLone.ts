@@ -10,7 +10,7 @@ import type { Place, Turn } from "./leasePlace.ts"
 /**
  * Waits by itself for the whole of a resource: however long the line is, a hand-over wakes two waiters.
  *
- * It watches the claim two places ahead. When that ends, it looks who is left, while the one just ahead holds; then it
+ * Beside its own key it watches the claim two places ahead. When that ends, it looks who is left, while the one just ahead holds; then it
  * watches that one, and holds when it ends without another request. A claim that merely gave up is found by the look.
  *
  * A watch begins with the present, see `follow`: if something happened since the look, it looks once more.
@@ -56,10 +56,17 @@ export const waitAlone = (
       Effect.flatMap((now): Effect.Effect<Turn, EtcdError> => now === "first" ? Effect.succeed(now) : wait(now))
     )
   }
-  const seen = Effect.suspend(() => {
-    const known = line
-    line = undefined
-    return known === undefined ? look : Effect.succeed(see(known))
+  const alone = Effect.gen(function*() {
+    const own = yield* etcd.watch({ key: place.key, only: "delete" })
+    const known = line !== undefined && own.revision <= line.revision ? see(line) : yield* look
+    const gone = Queue.take(own.batches).pipe(
+      Effect.repeat({ until: ({ events }) => events.length > 0 }),
+      Effect.as("gone" as const)
+    )
+    return yield* Effect.raceFirst(gone, wait(known))
   })
-  return Effect.retry(Effect.flatMap(seen, wait), { while: isPassing, schedule: pause })
+  return Effect.scoped(alone).pipe(
+    Effect.catchTag("Compacted", () => waitAlone(etcd, place, leaving, undefined)),
+    Effect.retry({ while: isPassing, schedule: pause })
+  )
 }
