@@ -3,31 +3,26 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { Alarm, Lease, type LeaseBackend } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import * as EtcdOp from "../EtcdOp.ts"
-import { follow, View } from "./leaseFollow.ts"
-import { inspection } from "./leaseInspect.ts"
+import { Inspector } from "./leaseInspect.ts"
 import * as Keys from "./leaseKeys.ts"
-import { isPassing, Line } from "./leaseLine.ts"
-import { waitAlone } from "./leaseLone.ts"
 import { Place, type Turn } from "./leasePlace.ts"
+import { Removals } from "./leaseRemovals.ts"
 import { type Session, Sessions } from "./leaseSessions.ts"
 import * as Txn from "./leaseTxn.ts"
+import { unavailable } from "./leaseUnavailable.ts"
+import { Waits } from "./leaseWaits.ts"
 
 /** Where fibers of the store run: an errand ends by itself and is waited for on close, a line runs until interrupted. */
 export interface Forks {
   readonly errand: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly line: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 }
-
-/** So many waiters of a process for one resource wait each by itself; with more of them they share a watch of the line. */
-const few = 2
 
 /** How much of a line is read with the request to come in, and how much where its sum may grant. */
 const some = 3
@@ -45,9 +40,9 @@ export class EtcdSteps implements LeaseBackend.Steps {
   private readonly forks: Forks
   private readonly revoked: (id: string) => void
   private readonly places = new Map<string, Place>()
-  private readonly lines = new Map<string, Line>()
-  /** The keys of those who wait by themselves, by room. */
-  private readonly alone = new Map<string, Set<string>>()
+  private readonly waits: Waits
+  private readonly removals: Removals
+  private readonly inspector: Inspector
   private readonly leaving = new Keys.Leaving()
   private readonly gate = Semaphore.makeUnsafe(width)
   constructor(
@@ -61,6 +56,9 @@ export class EtcdSteps implements LeaseBackend.Steps {
     this.prefix = prefix
     this.forks = forks
     this.revoked = revoked
+    this.waits = new Waits(etcd, forks.line, this.leaving)
+    this.inspector = new Inspector(etcd, prefix, clock, this.leaving)
+    this.removals = new Removals(etcd, forks.errand, this.leaving, (room) => this.waits.nudge(room))
     this.alarm = new Alarm.Alarm(clock, Effect.sync(() => this.look()))
     this.sessions = new Sessions(etcd, forks.errand, this.alarm, (session) => this.bury(session))
   }
@@ -102,13 +100,12 @@ export class EtcdSteps implements LeaseBackend.Steps {
     Effect.suspend(() => {
       const place = this.leave(claim)
       if (place === undefined) return Effect.void
-      const removed = Effect.tapError(this.remove(place), () => Effect.sync(() => this.withdraw(place)))
-      return Effect.mapError(Fiber.join(this.forks.errand(removed)), unavailable)
+      return Effect.mapError(Fiber.join(this.forks.errand(this.removals.now(place))), unavailable)
     })
 
   readonly releaseUnsafe = (claim: LeaseBackend.Claim): void => {
     const place = this.leave(claim)
-    if (place !== undefined) this.withdraw(place)
+    if (place !== undefined) this.removals.later(place)
   }
 
   readonly abandonUnsafe = this.releaseUnsafe
@@ -129,27 +126,10 @@ export class EtcdSteps implements LeaseBackend.Steps {
     })
 
   readonly inspect = (resource: string): Effect.Effect<Lease.Inspection, Lease.StoreUnavailable> =>
-    Effect.suspend(() => {
-      const view = new View(Keys.room(this.prefix, resource))
-      return Effect.mapBoth(this.etcd.range(EtcdOp.prefix(view.room)), {
-        onFailure: unavailable,
-        onSuccess: (read) => {
-          view.reset(read)
-          return this.show(view)
-        }
-      })
-    })
+    this.inspector.inspect(resource)
 
   readonly changes = (resource: string): Stream.Stream<Lease.Inspection, Lease.StoreUnavailable> =>
-    Stream.callback<Lease.Inspection, Lease.StoreUnavailable>((queue) => {
-      const view = new View(Keys.room(this.prefix, resource))
-      const following = follow(this.etcd, view, undefined, false, () => Queue.offerUnsafe(queue, this.show(view)))
-      return Effect.mapError(following, unavailable)
-    }, { bufferSize: 1, strategy: "sliding" })
-
-  private show(view: View): Lease.Inspection {
-    return inspection(view, this.leaving, this.alarm.clock.currentTimeMillisUnsafe())
-  }
+    this.inspector.changes(resource)
 
   /**
    * The request goes its way whether or not the caller is interrupted: its answer tells whether there is a key to take
@@ -170,7 +150,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (place.state === "left") return Effect.succeed({ _tag: "Busy" })
     return Effect.flatMap(this.sessions.get(claim.ttl), (session) => {
       place.sit(session)
-      const read = this.lines.get(place.room)?.open === true ? 1 : claim.limit === 1 ? some : many
+      const read = this.waits.knows(place.room) ? 1 : claim.limit === 1 ? some : many
       const request = claim.wait
         ? Txn.standInLine(this.etcd, place, session, read)
         : Txn.takeIfFree(this.etcd, place, session, this.leaving)
@@ -191,7 +171,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (!place.claim.wait) return this.grantOr(place, undefined)
     const { line } = entered
     if (line !== undefined && line.count === BigInt(line.kvs.length)) return this.grantOr(place, line)
-    if (place.claim.limit === 1 || this.lines.get(place.room)?.open === true) {
+    if (place.claim.limit === 1 || this.waits.knows(place.room)) {
       return Effect.succeed(this.queued(place, undefined))
     }
     return Effect.flatMap(Txn.readAhead(this.etcd, place), (ahead) => this.grantOr(place, ahead))
@@ -209,34 +189,8 @@ export class EtcdSteps implements LeaseBackend.Steps {
     return Effect.map(this.grant(place), (granted) => granted ?? this.queued(place, undefined))
   }
 
-  /** `line` is the whole of it, if that is known. */
   private queued(place: Place, line: EtcdOp.RangeResult | undefined): LeaseBackend.Answer {
-    const { key, room } = place
-    const turn = Effect.suspend(() => {
-      const queue = this.lines.get(room)
-      const alone = this.alone.get(room) ?? new Set<string>()
-      if (place.claim.limit > 1 || queue?.open === true || alone.size >= few) return this.inLine(place, line)
-      this.alone.set(room, alone.add(key))
-      return Effect.raceFirst(waitAlone(this.etcd, place, this.leaving, line), Deferred.await(place.turn)).pipe(
-        Effect.ensuring(Effect.sync(() => {
-          alone.delete(key)
-          if (alone.size === 0) this.alone.delete(room)
-        }))
-      )
-    })
-    return { _tag: "Queued", granted: this.granted(place, turn) }
-  }
-
-  private inLine(place: Place, line: EtcdOp.RangeResult | undefined): Effect.Effect<Turn, EtcdError> {
-    const queue = this.lines.get(place.room) ?? new Line(this.etcd, this.forks.line, this.leaving)
-    this.lines.set(place.room, queue)
-    queue.join(place, line)
-    return Effect.ensuring(
-      Deferred.await(place.turn),
-      Effect.sync(() => {
-        if (queue.leave(place)) this.lines.delete(place.room)
-      })
-    )
+    return { _tag: "Queued", granted: this.granted(place, this.waits.turn(place, line)) }
   }
 
   /** When its turn comes, the place is held; when its key is gone, it asks again. */
@@ -295,10 +249,10 @@ export class EtcdSteps implements LeaseBackend.Steps {
       // The request may still be under way. What it makes ends with the session at the latest, so that must end.
       place.unanswered = true
       if (place.session !== undefined) this.sessions.retire(place.session)
-      if (left) this.withdraw(place)
+      if (left) this.removals.later(place)
       else place.state = "waiting"
     } else if (exit.value._tag === "Busy" || exit.value._tag === "Mismatch") this.forget(place)
-    else if (left) this.withdraw(place)
+    else if (left) this.removals.later(place)
     else if (exit.value._tag === "Queued") place.state = "waiting"
   }
 
@@ -317,20 +271,6 @@ export class EtcdSteps implements LeaseBackend.Steps {
     this.places.delete(place.claim.id)
     place.sit(undefined)
     if (session?.retired === true && session.places.size === 0) this.alarm.ring(this.alarm.now())
-  }
-
-  /** A key is named by its claim's id, which is used once: to delete it can hit nobody else. */
-  private remove(place: Place): Effect.Effect<void, EtcdError> {
-    return Effect.suspend(() => {
-      this.leaving.add(place.key)
-      this.lines.get(place.room)?.nudge()
-      return Effect.asVoid(this.etcd.deleteRange({ key: place.key }))
-    })
-  }
-
-  private withdraw(place: Place): void {
-    const removed = Effect.retry(this.remove(place), { while: isPassing, schedule: patience })
-    this.forks.errand(place.unanswered ? Effect.andThen(removed, Effect.delay(removed, late)) : removed)
   }
 
   /** The session has ended, and with it the keys of all its claims. */
@@ -357,12 +297,3 @@ export class EtcdSteps implements LeaseBackend.Steps {
     return Math.min(next, this.sessions.look())
   }
 }
-
-/** When to try again to delete a key. */
-const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")])
-
-/** After how long a request that got no answer is over for etcd as well. */
-const late = "10 seconds"
-
-const unavailable = (cause: EtcdError): Lease.StoreUnavailable =>
-  new Lease.StoreUnavailable({ backend: "etcd", message: cause.message, cause })
