@@ -66,7 +66,10 @@ export class Sessions {
     })
   }
 
-  /** Asks etcd whether the session lives, which renews it; those who ask meanwhile share the answer. */
+  /**
+   * Asks etcd whether the session lives, which renews it; those who ask meanwhile share the answer. That it has ended is
+   * told by `over`, not by a failure.
+   */
   prove(session: Session): Effect.Effect<void, EtcdError> {
     return Effect.suspend(() => {
       if (session.beat !== undefined) return Deferred.await(session.beat)
@@ -84,7 +87,7 @@ export class Sessions {
             if (isNotFound(exit)) this.end(session)
           }
           this.clock.ring(session.renewAt)
-          Deferred.doneUnsafe(beat, Exit.asVoid(exit))
+          Deferred.doneUnsafe(beat, session.over ? Effect.void : Exit.asVoid(exit))
         })))
       return Deferred.await(beat)
     })

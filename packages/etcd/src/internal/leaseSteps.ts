@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
-import { Alarm, Lease, type LeaseBackend } from "heddle/coordination"
+import { Alarm, type Lease, type LeaseBackend } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import * as EtcdOp from "../EtcdOp.ts"
@@ -15,7 +15,7 @@ import { Place, type Turn } from "./leasePlace.ts"
 import { Removals } from "./leaseRemovals.ts"
 import { type Session, Sessions } from "./leaseSessions.ts"
 import * as Txn from "./leaseTxn.ts"
-import { unavailable } from "./leaseUnavailable.ts"
+import { displaced, unavailable } from "./leaseUnavailable.ts"
 import { Waits } from "./leaseWaits.ts"
 
 /** Where fibers of the store run: an errand ends by itself and is waited for on close, a line runs until interrupted. */
@@ -81,7 +81,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
       for (const { claim, session } of known) {
         if (session !== undefined && session.until - now < Math.min(claim.ttl, session.ttl * 0.6)) stale.add(session)
       }
-      const proved = Effect.forEach(stale, (session) => this.prove(session), { concurrency: "unbounded" })
+      const proved = Effect.forEach(stale, (session) => this.sessions.prove(session), { concurrency: "unbounded" })
       const renewed = Effect.zipWith(proved, Txn.present(this.etcd, known), (_, present) =>
         held.map((place) => {
           if (place?.state !== "held" || place.session === undefined) return undefined
@@ -208,15 +208,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
       return Effect.flatMap(this.enter(place), (answer) => {
         if (answer._tag === "Granted") return Effect.succeed(answer)
         if (answer._tag === "Queued") return answer.granted
-        const why = answer._tag === "Mismatch"
-          ? `somebody else uses it with a limit of ${answer.limit}`
-          : "it is in use"
-        return Effect.fail(
-          new Lease.StoreUnavailable({
-            backend: "etcd",
-            message: `the claim lost its place in line, and when it asked again ${why}; see who deletes keys or leases`
-          })
-        )
+        return Effect.fail(displaced(answer))
       })
     })
   }
@@ -228,7 +220,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (session.until - this.alarm.now() > Math.min(claim.ttl / 2, session.ttl / 3)) {
       return Effect.succeed(this.hold(place, session))
     }
-    return Effect.map(this.prove(session), () => session.over ? undefined : this.hold(place, session))
+    return Effect.map(this.sessions.prove(session), () => session.over ? undefined : this.hold(place, session))
   }
 
   private hold(place: Place, session: Session): LeaseBackend.Granted {
@@ -236,11 +228,6 @@ export class EtcdSteps implements LeaseBackend.Steps {
     if (place.state !== "left") place.state = "held"
     this.alarm.ring(place.until)
     return { _tag: "Granted", token: Keys.tokenOf(place.revision), until: place.until }
-  }
-
-  /** That a session has ended is told by `session.over`, not by a failure. */
-  private prove(session: Session): Effect.Effect<void, EtcdError> {
-    return Effect.catchIf(this.sessions.prove(session), (error) => error.reason === "NotFound", () => Effect.void)
   }
 
   private entered(place: Place, exit: Exit.Exit<LeaseBackend.Answer, EtcdError>): void {
