@@ -46,7 +46,7 @@ const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
 
 /** Completes when this many wait for the resource. */
 const waiting = (resource: string, count: number) =>
-  eventually(Effect.map(admin((redis) => redis.zcard(`heddle:{${resource}}:q`)), (now) => now === count))
+  eventually(Effect.map(admin((redis) => redis.hlen(`heddle:{${resource}}:w`)), (now) => now === count))
 
 const isClaim = (chunk: string) => chunk.includes("evalsha")
 

@@ -70,7 +70,7 @@ const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): 
   }
 }
 
-const toArgs = (command: LeaseMachine.Command): Script.Args => {
+const toArgs = (command: LeaseMachine.Command, header: Script.Header): Script.Args => {
   const claim = {
     id: command.id,
     resource: "",
@@ -84,7 +84,7 @@ const toArgs = (command: LeaseMachine.Command): Script.Args => {
   }
   switch (command._tag) {
     case "Claim":
-      return Script.claim({ ...claim, ...command }, "default")
+      return Script.claim({ ...claim, ...command }, header)
     case "Renew":
       return Script.renew({ ...claim, ttl: command.ttl })
     case "Release":
@@ -167,17 +167,24 @@ class Fixture extends Context.Service<Fixture, {
   )
 }
 
-type Step = readonly [resource: string, command: LeaseMachine.Command]
+/** `asked`: whether the id may have been asked for before. */
+type Step = readonly [resource: string, command: LeaseMachine.Command, asked: boolean]
 
 /** Carries a batch out in the script. */
-const inScript = Effect.fnUntraced(function*(header: Script.Args, steps: ReadonlyArray<Step>, micros: number) {
+const inScript = Effect.fnUntraced(function*(header: Script.Header, steps: ReadonlyArray<Step>, micros: number) {
   const { published, redis } = yield* Fixture
   const keys = steps.map(([resource]) => resource)
-  const batch = Script.encode(header, steps.map(([, command]) => ({ args: toArgs(command) })))
+  const batch = Script.encode(
+    header,
+    steps.map(([, command, asked]) => {
+      const args = toArgs(command, header)
+      return { args: asked ? Script.again(args) : args }
+    })
+  )
   const lines = String(yield* Effect.promise(() => redis.eval(script.lua, keys.length, ...keys, batch, micros))).split(
     "\n"
   )
-  const own = lines.slice(steps.length).map((line) => `${header[0]} ${line.slice(1)}`)
+  const own = lines.slice(steps.length).map((line) => `${header.session} ${line.slice(1)}`)
   return {
     replies: steps.map(([, command], index) => complete(lines[index] ?? "", command)),
     pushes: [...own, ...yield* published].sort()
@@ -214,6 +221,30 @@ class Machine {
 }
 
 layer(Fixture.layer)((it) => {
+  it.effect("a claim that left the line and comes again stands at its end", () =>
+    Effect.gen(function*() {
+      const { redis } = yield* Fixture
+      yield* Effect.promise(() => redis.flushall())
+      const machine = new Machine()
+      const header = { session: "s0", inbox: "inbox:", patience: 60_000, owner: "default" }
+      const claim = (id: string): Step => [
+        "r",
+        { _tag: "Claim", id, session: "s0", ttl: 60_000, wait: true, patience: 60_000, ...plain },
+        false
+      ]
+      const release = (id: string): Step => ["r", { _tag: "Release", id, remember: 0 }, false]
+      let micros = 1_700_000_000_000_000
+      for (
+        const step of [claim("a"), claim("b"), claim("c"), release("b"), claim("b"), release("a"), release("c")]
+      ) {
+        micros += 1000
+        assert.deepStrictEqual(yield* inScript(header, [step], micros), machine.run([step], micros))
+      }
+      // The last of a line takes along what earlier ones left in it.
+      yield* inScript(header, [claim("d"), release("d"), release("b")], micros + 1000)
+      assert.deepStrictEqual(yield* Effect.promise(() => redis.keys("*")), [])
+    }))
+
   it.effect.prop(
     "the script answers, pushes and keeps what the machine does",
     { batches: Schema.Array(Batch).check(Schema.isMaxLength(30)) },
@@ -225,15 +256,24 @@ layer(Fixture.layer)((it) => {
         let micros = 1_700_000_000_000_000
         for (const batch of batches) {
           micros += batch.pass * 1_000_000
-          const steps = batch.orders.map((
-            { order, resource }
-          ): Step => [`r${resource}`, toCommand(batch, { order, resource })])
+          const steps = batch.orders.map(({ order, resource }, index): Step => {
+            const command = toCommand(batch, { order, resource })
+            const before = batch.orders.slice(0, index).some((other) => other.order.id === order.id)
+            const waits = machine.states.get(`r${resource}`)?.queue.some(({ id }) => id === command.id) === true
+            return [`r${resource}`, command, before || waits || micros % 2_000_000 === 0]
+          })
           const session = sessionOf(batch)
-          const header = Script.header({ session, inbox: "inbox:", patience: patienceOf(batch), owner: "default" })
+          const header = { session, inbox: "inbox:", patience: patienceOf(batch), owner: "default" }
           assert.deepStrictEqual(yield* inScript(header, steps, micros), machine.run(steps, micros))
           for (const resource of ["r0", "r1", "r2"]) {
             const seen = yield* Effect.promise(() =>
-              redis.eval(script.lua, 1, resource, Script.encode(header, [{ args: Script.inspect }]), micros)
+              redis.eval(
+                script.lua,
+                1,
+                resource,
+                Script.encode(header, [{ args: Script.inspect }]),
+                micros
+              )
             )
             const { inspection } = Script.looked(String(seen))
             assert.deepStrictEqual(inspection, lookAt(machine.states.get(resource), micros / 1000))

@@ -190,10 +190,10 @@ const grant = (state: State, at: Instant, to: Claim | Waiter, ttl: number): Stat
 
 const tokenOf = (state: State): number => state.holders.at(-1)?.token ?? 0
 
-/** Lets the head of the line in while it fits; dead waiters are skipped when their turn comes. */
+/** Lets the head of the line in while it fits; dead waiters are skipped when permits come free for them. */
 const promote = (state: State, at: Instant): readonly [State, ReadonlyArray<Push>] => {
   const pushes: Array<Push> = []
-  for (let head = state.queue[0]; head !== undefined; head = state.queue[0]) {
+  for (let head = state.queue[0]; head !== undefined && used(state) < state.limit; head = state.queue[0]) {
     const dead = head.until <= at.now
     if (!dead && used(state) + head.permits > state.limit) break
     state = { ...state, queue: state.queue.slice(1) }

@@ -1,11 +1,11 @@
 import type { Redis } from "ioredis"
-import type { Args, Script } from "./leaseScript.ts"
-import { encode } from "./leaseScript.ts"
+import type { Args, Header, Script } from "./leaseScript.ts"
+import { again, encode } from "./leaseScript.ts"
 
 /** One operation on a resource on its way to the server, and what to do with the answer. */
 export interface Op {
   readonly key: string
-  readonly args: Args
+  args: Args
   /** The monotonic instant (ms) after which it is not sent again. -Infinity takes it back if it is not sent yet. */
   until: number
   /** Whether to send it again even if the server has refused it. */
@@ -21,7 +21,7 @@ export interface Op {
 export interface Surroundings {
   readonly commands: Redis
   readonly script: Script
-  readonly header: Args
+  readonly header: Header
   readonly now: () => number
   /** Asks for a `look` at that instant. */
   readonly ring: (instant: number) => void
@@ -31,7 +31,7 @@ export interface Surroundings {
 
 /** Larger batches are cut, so that client and server work at the same time and other clients get their turn. */
 const most = 64
-const again = 100
+const pause = 100
 
 /**
  * Sends the operations of one tick in one call. Those that got lost, or cannot be sent now, are kept and sent again when
@@ -82,7 +82,7 @@ export class LeaseOutbox {
     }
     if (this.around.commands.status === "ready") this.resend()
     this.settled()
-    return this.kept.length + this.resent.size === 0 ? Infinity : now + again
+    return this.kept.length + this.resent.size === 0 ? Infinity : now + pause
   }
 
   /** Fails what is still on its way. */
@@ -106,14 +106,18 @@ export class LeaseOutbox {
 
   private keep(ops: ReadonlyArray<Op>): void {
     for (const op of ops) this.kept.push(op)
-    this.around.ring(this.around.now() + again)
+    this.around.ring(this.around.now() + pause)
   }
 
   private transmit(all: ReadonlyArray<Op>): void {
     const { commands, header, now, script } = this.around
     const ops = all.filter((op) => op.until !== -Infinity)
     if (ops.length === 0) return this.settled()
-    for (const op of ops) if (++op.attempts > 1) this.resent.add(op)
+    for (const op of ops) {
+      if (++op.attempts === 1) continue
+      this.resent.add(op)
+      op.args = again(op.args)
+    }
     const keys = ops.map((op) => op.key)
     const batch = encode(header, ops)
     this.flying++

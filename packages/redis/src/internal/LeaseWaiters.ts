@@ -10,7 +10,7 @@ type Resume<A> = (effect: Effect.Effect<A, Lease.StoreUnavailable>) => void
 export interface Surroundings {
   readonly outbox: LeaseOutbox
   readonly keyOf: (resource: string) => string
-  readonly owner: string
+  readonly header: Script.Header
   /** Milliseconds. */
   readonly timeout: number
   readonly heartbeat: number
@@ -38,6 +38,8 @@ class Waiter {
   op: Op | undefined
   /** A grant that overtook the answer to the question. */
   early: string | undefined
+  /** How often it was asked for. */
+  asks = 0
   /** Whether a question may still reach the server after it was given up. */
   unsure = false
   constructor(claim: LeaseBackend.Claim, answer: Resume<LeaseBackend.Answer>) {
@@ -125,9 +127,10 @@ export class LeaseWaiters {
 
   private send(waiter: Waiter): void {
     const { claim } = waiter
+    const args = Script.claim(claim, this.around.header)
     const op: Op = {
       key: this.around.keyOf(claim.resource),
-      args: Script.claim(claim, this.around.owner),
+      args: waiter.asks++ === 0 ? args : Script.again(args),
       until: this.around.now() + this.around.timeout,
       insist: false,
       attempts: 0,

@@ -33,23 +33,25 @@ export interface Header {
 
 export type Args = ReadonlyArray<string | number>
 
-export const header = (of: Header): Args => [of.session, of.inbox, of.patience, of.owner]
-
-export const claim = (claim: LeaseBackend.Claim, owner: string): Args => {
+export const claim = (claim: LeaseBackend.Claim, { owner }: Header): Args => {
   const { id, limit, permits, tokens, ttl, value } = claim
   const wait = claim.wait ? 1 : 0
   const own = claim.owner === owner
   // A mutex, as a lock claims it.
-  if (limit === 1 && tokens === 1 && own && value === "") return [6, id, ttl, wait]
-  return [1, id, permits, limit, tokens, ttl, wait, own ? 0 : claim.owner, value]
+  if (limit === 1 && tokens === 1 && own && value === "") return [6, id, ttl, wait, 0]
+  return [1, id, permits, limit, tokens, ttl, wait, own ? 0 : claim.owner, value, 0]
 }
+
+/** The same claim, when an earlier one may have come through. */
+export const again = (args: Args): Args => args[0] === 1 || args[0] === 6 ? [...args.slice(0, -1), 1] : args
+
 export const renew = (claim: LeaseBackend.Claim): Args => [2, claim.id, claim.ttl]
 export const release = (claim: LeaseBackend.Claim, remember: number): Args => [3, claim.id, remember]
 export const update = (claim: LeaseBackend.Claim, value: string): Args => [4, claim.id, value]
 export const inspect: Args = [5]
 
-export const encode = (header: Args, ops: ReadonlyArray<{ readonly args: Args }>): string => {
-  const all = header.slice()
+export const encode = (of: Header, ops: ReadonlyArray<{ readonly args: Args }>): string => {
+  const all: Array<string | number> = [of.session, of.inbox, of.patience, of.owner]
   for (const { args } of ops) for (const arg of args) all.push(arg)
   return JSON.stringify(all)
 }

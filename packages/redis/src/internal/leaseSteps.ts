@@ -43,10 +43,11 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
     )
     const now = () => alarm.now()
     const ring = (instant: number) => alarm.ring(instant)
+    const header = { session, inbox: keys.inbox(""), patience, owner }
     const outbox: LeaseOutbox = new LeaseOutbox({
       commands,
       script: Script.leaseScript,
-      header: Script.header({ session, inbox: keys.inbox(""), patience, owner }),
+      header,
       now,
       ring,
       onPush: (line) => waiters.push(line)
@@ -54,7 +55,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
     const waiters: LeaseWaiters = new LeaseWaiters({
       outbox,
       keyOf,
-      owner,
+      header,
       timeout,
       heartbeat,
       patience,
