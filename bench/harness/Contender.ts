@@ -49,9 +49,10 @@ export const fromPromises = <Taken>(
   }
 })
 
-/** A contender that wraps an effect. */
-export const fromEffects = <E>(
-  withLock: (key: string) => (section: Effect.Effect<void>) => Effect.Effect<void, E>
+/** A contender that wraps an effect, with what it needs provided once, as an app does. */
+export const fromEffects = <E, R>(
+  withLock: (key: string) => (section: Effect.Effect<void>) => Effect.Effect<void, E, R>,
+  context: Context.Context<R>
 ): Contender => ({
   run: ({ again, enter, hold, key, leave, pause }) => {
     const inside = hold === "none"
@@ -66,7 +67,7 @@ export const fromEffects = <E>(
     const body = pause === 0
       ? () => withLock(key)(inside)
       : () => Effect.andThen(withLock(key)(inside), Effect.sleep(pause))
-    return Effect.runPromise(Effect.whileLoop({ while: again, body, step: () => {} }))
+    return Effect.runPromiseWith(context)(Effect.whileLoop({ while: again, body, step: () => {} }))
   }
 })
 

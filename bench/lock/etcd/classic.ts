@@ -42,5 +42,5 @@ export const open: Open = async (url) => {
   const context = await provided(layer(url))
   const grant = Effect.flatMap(Etcd.Etcd, (etcd) => etcd.leaseGrant("5 minutes"))
   const locked = withLock((await Effect.runPromiseWith(context)(grant)).id)
-  return fromEffects((key) => (section) => Effect.provideContext(locked(key)(section), context))
+  return fromEffects(locked, context)
 }

@@ -1,4 +1,5 @@
 /** One of Effect's semaphores a key. */
+import * as Context from "effect/Context"
 import * as Semaphore from "effect/Semaphore"
 import { fromEffects, type Open } from "../../harness/Contender.ts"
 
@@ -9,5 +10,5 @@ export const open: Open = () => {
     if (found === undefined) semaphores.set(key, found = Semaphore.makeUnsafe(1))
     return found
   }
-  return Promise.resolve(fromEffects((key) => (section) => semaphoreOf(key).withPermit(section)))
+  return Promise.resolve(fromEffects((key) => (section) => semaphoreOf(key).withPermit(section), Context.empty()))
 }

@@ -3,9 +3,25 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+
+declare const performance: { readonly now: () => number }
+
+const live = Context.get(Context.empty(), Clock.Clock)
+const liveNow = (): number => performance.now()
+
+/**
+ * Reads a clock's monotonic time in milliseconds. The live clock is read without a bigint, which takes half as long; the
+ * instants of one clock compare with each other and with no others.
+ *
+ * @category time
+ * @since 0.1.0
+ */
+export const monotonic = (clock: Clock.Clock): () => number =>
+  clock === live ? liveNow : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 /**
  * Sleeps until the earliest instant asked for, then runs `look`, which answers when to look next (`Infinity`: when
@@ -16,18 +32,16 @@ import * as Latch from "effect/Latch"
  */
 export class Alarm<R> {
   readonly clock: Clock.Clock
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
   private readonly look: Effect.Effect<number, never, R>
   private readonly early = Latch.makeUnsafe(false)
   private at = Infinity
   private looking = false
   constructor(clock: Clock.Clock, look: Effect.Effect<number, never, R>) {
     this.clock = clock
+    this.now = monotonic(clock)
     this.look = look
-  }
-
-  /** The monotonic clock, in milliseconds. */
-  now(): number {
-    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
   /** Asks for a look no later than `instant`. */

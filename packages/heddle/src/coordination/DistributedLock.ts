@@ -20,6 +20,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { monotonic } from "./Alarm.ts"
 import { checkKey, checkPasses, toMillis } from "./internal/leaseRequest.ts"
 import { attempt } from "./internal/lockAttempt.ts"
 import { resourceOf } from "./internal/lockDoor.ts"
@@ -200,7 +201,7 @@ export const withLocks = (keys: ReadonlyArray<string>, options: LockOptions = {}
 ): Effect.Effect<A, E | LockError, R | LeaseStore> => {
   const sorted = [...new Set(keys)].sort()
   return Effect.clockWith((clock) => {
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = monotonic(clock)
     const deadline = now() + toMillis(options.waitFor, 30_000)
     const leases = new Map<string, Lease>()
     const from = (index: number): Effect.Effect<A, E | LockError, R | LeaseStore> => {

@@ -13,8 +13,8 @@ export interface Op {
   /** How often it was sent. */
   attempts: number
   /** `sentAt`: the monotonic instant (ms) just before the sending that is answered here. */
-  readonly onReply: (reply: string, sentAt: number) => void
-  readonly onFail: (error: unknown) => void
+  onReply(reply: string, sentAt: number): void
+  onFail(error: unknown): void
 }
 
 /** What the outbox needs of its surroundings. */

@@ -48,6 +48,30 @@ class Waiter {
   }
 }
 
+/** A waiter's claim on its way to the server. */
+class Question implements Op {
+  readonly key: string
+  args: Script.Args
+  until: number
+  readonly insist = false
+  attempts = 0
+  private readonly waiters: LeaseWaiters
+  private readonly waiter: Waiter
+  constructor(waiters: LeaseWaiters, waiter: Waiter, key: string, args: Script.Args, until: number) {
+    this.waiters = waiters
+    this.waiter = waiter
+    this.key = key
+    this.args = args
+    this.until = until
+  }
+  onReply(reply: string, sentAt: number): void {
+    this.waiters.answered(this.waiter, this, reply, sentAt)
+  }
+  onFail(error: unknown): void {
+    this.waiters.failed(this.waiter, this, error)
+  }
+}
+
 /**
  * The instant up to which a lease is proved alive that was granted no earlier than `since`. One part in a hundred is for
  * clocks that run at different speeds; two milliseconds are for the server's rounding and for a step begun just before.
@@ -71,9 +95,6 @@ export class LeaseWaiters {
       const waiter = new Waiter(claim, resume)
       this.all.set(claim.id, waiter)
       this.send(waiter)
-      return Effect.sync(() => {
-        waiter.answer = undefined
-      })
     })
 
   /** Takes a claim back; tells for how long (ms) the server must remember it, or undefined if it knows nothing. */
@@ -128,17 +149,10 @@ export class LeaseWaiters {
   private send(waiter: Waiter): void {
     const { claim } = waiter
     const args = Script.claim(claim, this.around.header)
-    const op: Op = {
-      key: this.around.keyOf(claim.resource),
-      args: waiter.asks++ === 0 ? args : Script.again(args),
-      until: this.around.now() + this.around.timeout,
-      insist: false,
-      attempts: 0,
-      onReply: (reply, sentAt) => this.answered(waiter, op, reply, sentAt),
-      onFail: (error) => this.failed(waiter, op, error)
-    }
-    waiter.op = op
-    this.around.outbox.add(op)
+    const key = this.around.keyOf(claim.resource)
+    const until = this.around.now() + this.around.timeout
+    waiter.op = new Question(this, waiter, key, waiter.asks++ === 0 ? args : Script.again(args), until)
+    this.around.outbox.add(waiter.op)
   }
 
   /** Gives up the question on its way, if there is one. */
@@ -149,7 +163,7 @@ export class LeaseWaiters {
     waiter.op = undefined
   }
 
-  private answered(waiter: Waiter, op: Op, reply: string, sentAt: number): void {
+  answered(waiter: Waiter, op: Op, reply: string, sentAt: number): void {
     if (waiter.op !== op) return
     waiter.op = undefined
     if (op.attempts > 1) waiter.unsure = true
@@ -166,7 +180,7 @@ export class LeaseWaiters {
     }
   }
 
-  private failed(waiter: Waiter, op: Op, error: unknown): void {
+  failed(waiter: Waiter, op: Op, error: unknown): void {
     if (waiter.op !== op) return
     waiter.op = undefined
     if (op.attempts > 0) waiter.unsure = true

@@ -17,9 +17,11 @@ export const leaseKeys = (prefix: string): LeaseKeys => {
   }
 }
 
+const braced = /[%{}]/
+
 /** Braces would end or move the hash tag, and so let two names share a key. */
 const escape = (text: string): string =>
-  text.replace(/[%{}]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+  !braced.test(text) ? text : text.replace(/[%{}]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
 
 /** The pattern that matches this channel and no other. */
 export const exactly = (channel: string): string => channel.replace(/[*?[\]\\]/g, "\\$&")

@@ -156,14 +156,16 @@ class Claims {
     restore: Restore
   ): Effect.Effect<Lease, LeaseTimeout | StoreUnavailable> {
     this.keeper.metrics.waiting(1)
-    const left = waitFor - (this.keeper.now() - start)
-    return restore(bounded(granted, left, this.timeout(claim, start))).pipe(
-      Effect.onExit(() => Effect.sync(() => this.keeper.metrics.waiting(-1))),
-      Effect.matchCauseEffect({
-        onFailure: (cause) => this.abandon(claim, cause),
-        onSuccess: (granted) => this.hold(claim, granted)
-      })
-    )
+    return Effect.matchCauseEffect(restore(this.keeper.within(granted, start + waitFor, this.timeout(claim, start))), {
+      onFailure: (cause) => {
+        this.keeper.metrics.waiting(-1)
+        return this.abandon(claim, cause)
+      },
+      onSuccess: (granted) => {
+        this.keeper.metrics.waiting(-1)
+        return this.hold(claim, granted)
+      }
+    })
   }
 
   private timeout(claim: Claim, start: number): Effect.Effect<never, LeaseTimeout> {

@@ -1,5 +1,7 @@
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { Alarm } from "../Alarm.ts"
 import { LeaseLost } from "../Lease.ts"
@@ -40,15 +42,15 @@ export class Keeper {
   readonly steps: Steps
   readonly metrics: LeaseMetrics
   readonly alarm: Alarm<Scope.Scope>
+  readonly now: () => number
   private readonly renewing = new Set<Hold>()
+  /** Those who wait for a grant, and until when. */
+  private readonly waits = new Set<{ readonly until: number; readonly giveUp: () => void }>()
   constructor(steps: Steps, clock: Clock.Clock, metrics: LeaseMetrics) {
     this.steps = steps
     this.metrics = metrics
     this.alarm = new Alarm(clock, this.look)
-  }
-
-  now(): number {
-    return this.alarm.now()
+    this.now = this.alarm.now
   }
 
   add(hold: Hold): void {
@@ -73,6 +75,38 @@ export class Keeper {
     return false
   }
 
+  /**
+   * Waits for the effect until an instant, then gives it up for the other. A race with a timer would cost two fibers and
+   * a timer a wait; here it is one fiber, and the keeper's own timer.
+   */
+  within<A, E, E2>(
+    effect: Effect.Effect<A, E>,
+    until: number,
+    orElse: Effect.Effect<never, E2>
+  ): Effect.Effect<A, E | E2> {
+    if (until === Infinity) return effect
+    return Effect.contextWith((context: Context.Context<never>) =>
+      Effect.callback<A, E | E2>((resume) => {
+        const fiber = Effect.runForkWith(context)(effect)
+        const exit = fiber.pollUnsafe()
+        if (exit !== undefined) return resume(exit)
+        const leave = Effect.suspend(() => {
+          stop()
+          this.waits.delete(wait)
+          return Fiber.interrupt(fiber)
+        })
+        const wait = { until, giveUp: () => resume(Effect.andThen(leave, orElse)) }
+        const stop = fiber.addObserver((exit) => {
+          this.waits.delete(wait)
+          resume(exit)
+        })
+        this.waits.add(wait)
+        this.alarm.ring(until)
+        return leave
+      })
+    )
+  }
+
   /** Ends what is overdue, starts the renewal of what is due, and tells when to look again. */
   private readonly look = Effect.suspend(() => {
     const now = this.now()
@@ -85,6 +119,10 @@ export class Keeper {
       // Those that are nearly due come along, so that many leases need few round trips.
       if (hold.renewAt <= now + hold.claim.ttl / 12) due.push(hold)
       else next = Math.min(next, hold.renewAt)
+    }
+    for (const wait of this.waits) {
+      if (wait.until <= now) wait.giveUp()
+      else next = Math.min(next, wait.until)
     }
     if (due.length === 0) return Effect.succeed(next)
     for (const hold of due) this.renewing.add(hold)

@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { monotonic } from "../Alarm.ts"
 import type { LockOptions } from "../DistributedLock.ts"
 import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, InvalidClaim, Lease, LeaseLost, StoreUnavailable } from "../Lease.ts"
@@ -61,8 +62,7 @@ export const attempt = <A, E, R, A2, E2, E3>(
         return options.reentrant === true ? held.lease.guard(call.section(held.lease)) : Effect.fail(call.again())
       }
       const locks = locksOf(store)
-      const clock = fiber.getRef(Clock.Clock)
-      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const now = monotonic(fiber.getRef(Clock.Clock))
       const wish = { store, key, options, wait: call.wait }
       const door = options.order === "cohort" ? cohortDoor(wish, locks.cohorts, now) : arrivalDoor(wish)
       const traced = isTraced(fiber)
