@@ -43,11 +43,11 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
-import { LeaseStore } from "heddle/coordination"
+import { type Lease, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import * as Etcd from "./Etcd.ts"
-import type { EtcdError } from "./EtcdError.ts"
 import { EtcdSteps } from "./internal/leaseSteps.ts"
+import { unavailable } from "./internal/leaseUnavailable.ts"
 
 /**
  * How a store uses a connection that it shares.
@@ -55,7 +55,7 @@ import { EtcdSteps } from "./internal/leaseSteps.ts"
  * @since 0.1.0
  * @category models
  */
-export interface SharedOptions {
+export interface StoreOptions {
   /** What all keys begin with. Stores with the same prefix share their resources. Default: `"heddle"`. */
   readonly prefix?: string | undefined
   /** Who claims, as `inspect` shows it, where a claim does not say. Default: the host's name and the process's id. */
@@ -68,21 +68,28 @@ export interface SharedOptions {
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Etcd.Options, SharedOptions {}
+export interface Options extends Etcd.Options, StoreOptions {}
 
 /**
  * Keeps leases on etcd, with a connection of its own.
  *
  * **Details**
  *
- * Fails if no member answers within `requestTimeout`. Closing it waits up to a second for releases under way, then revokes
+ * Fails if no member answers within `requestTimeout`, or the password is refused. Closing it waits up to a second for releases under way, then revokes
  * its sessions, so that what it still held is free at once.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, EtcdError> =>
-  Layer.provide(layerShared(options), Etcd.layer(options))
+export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable> =>
+  Layer.provide(
+    layerFrom(options),
+    Layer.catchTag(
+      Etcd.layer(options),
+      "EtcdError",
+      (error) => Layer.effect(Etcd.Etcd, Effect.fail(unavailable(error)))
+    )
+  )
 
 /**
  * `layer` with options from the environment's `Config`.
@@ -92,7 +99,7 @@ export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, Etcd
  */
 export const layerConfig = (
   options: Config.Wrap<Options>
-): Layer.Layer<LeaseStore.LeaseStore, EtcdError | Config.ConfigError> =>
+): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
 /**
@@ -101,10 +108,10 @@ export const layerConfig = (
  * @since 0.1.0
  * @category layers
  */
-export const layerShared = (options: SharedOptions = {}): Layer.Layer<LeaseStore.LeaseStore, never, Etcd.Etcd> =>
+export const layerFrom = (options: StoreOptions = {}): Layer.Layer<LeaseStore.LeaseStore, never, Etcd.Etcd> =>
   Layer.effect(LeaseStore.LeaseStore, make(options))
 
-const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: SharedOptions) =>
+const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: StoreOptions) =>
   LeaseStore.make({
     backend: "etcd",
     owner,

@@ -372,7 +372,7 @@ describe("etcd alone", () => {
     Effect.gen(function*() {
       const url = "http://127.0.0.1:1"
       const error = yield* Effect.flip(open(EtcdLeaseStore.layer({ url, requestTimeout: "300 millis" })))
-      assert.deepInclude(error, { _tag: "EtcdError" })
+      assert.deepInclude(error, { _tag: "StoreUnavailable", backend: "etcd" })
     }))
 
   it.live("options come from the configuration, and stores with other prefixes do not meet", () =>
