@@ -32,6 +32,52 @@ local full
 -- All but the taking and giving back of a free mutex. Defined in a call only when that call needs it.
 local function define()
 ${leaseLuaLine}
+-- An operation is given its id, and where its other arguments begin.
+local run = {
+  function(s, id, at)
+    local a = args
+    return claim(s, id, a[at], a[at + 1], a[at + 2], a[at + 3], a[at + 4], a[at + 5], a[at + 6], a[at + 7])
+  end,
+  function(s, id, at) return renew(s, id, args[at]) end,
+  function(s, id, at) return release(s, id, args[at]) end,
+  function(s, id, at) return update(s, id, args[at]) end,
+  function(s) return inspect(s) end,
+  function(s, id, at) return claim(s, id, 1, 1, 1, args[at], args[at + 1], 0, "", args[at + 2]) end
+}
+
+local function failed(why)
+  return "E" .. string.gsub(type(why) == "table" and why.err or why, "\\n", " ")
+end
+local function step(code, key, id, at)
+  return run[code](load(key), id, at)
+end
+return {
+  step = function(code, key, id, at)
+    local ok, reply = pcall(step, code, key, id, at)
+    return ok and reply or failed(reply)
+  end,
+  finish = function()
+    for key, s in pairs(states) do
+      local ok, why = pcall(save, s)
+      if ok then
+        if listened and s.changed then redis.call("PUBLISH", key .. ":changes", "") end
+        for _, push in ipairs(s.grants) do
+          local list = push[1] == session and mine or others[push[1]]
+          if not list then
+            list = {}
+            others[push[1]] = list
+          end
+          list[#list + 1] = push[3]
+        end
+      else
+        for i = 1, #KEYS do
+          if KEYS[i] == key then replies[i] = failed(why) end
+        end
+      end
+    end
+    for to, list in pairs(others) do redis.call("PUBLISH", inbox .. to, table.concat(list, "\\n")) end
+  end
+}
 end
 
 local CLAIM, RENEW, RELEASE, UPDATE, INSPECT, MUTEX = 1, 2, 3, 4, 5, 6
