@@ -36,11 +36,11 @@ export const run = (title: string, plan: Plan): Effect.Effect<Results, CrewFaile
   })
 
 /**
- * Round 0, for the compiler, which knows no section of a process that has run few: longer, the more processes share the
- * processors, and where a timer would leave them idle, without one.
+ * Round 0, for the compiler, which knows no section of a process that has run few: two seconds of processor time for each
+ * process on two processors, and where a timer would leave them idle, without one.
  */
 const warmed = (task: Omit<Task, "startAt">, processes: number): Omit<Task, "startAt"> => ({
   ...task,
   ...(task.hold === "millisecond" ? { hold: "none", keys: "own", pause: 0 } as const : {}),
-  millis: Math.max(task.millis, Math.min(600, task.millis * 1.5), task.millis * processes / 3)
+  millis: Math.min(4 * task.millis, 2000) * Math.max(1, processes / 2)
 })

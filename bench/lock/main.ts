@@ -81,13 +81,13 @@ export const lock = ({ quick }: { readonly quick: boolean }) =>
         process.stdout.write(`\n${title}\n\n${table(results, entries[0]?.name ?? "")}\n`)
       }))
 
-    const memoryPlan = { tasks: { ...uncontended, ...oneKey }, rounds: 5, millis: 150 }
+    const memoryPlan = { tasks: { ...uncontended, ...oneKey }, rounds: 5, millis: 500 }
     yield* compare("In memory: take and release, operations a second", inMemory, 1, memoryPlan, rateTable)
     const stepsPlan = { tasks: { "1": { ...free, lanes: 1 } }, rounds: 5, millis: 150 }
     yield* compare("A thousand steps of Effect, CPU µs (so ns a step)", stepping, 1, stepsPlan, rateTable)
 
     const redis = yield* Servers.redis
-    const redisPlan = { tasks: uncontended, rounds: 5, millis: 400 }
+    const redisPlan = { tasks: uncontended, rounds: 5, millis: 1000 }
     yield* compare("Redis: take and release, ops a second", redisFree.map(entry(redis.url)), 1, redisPlan, rateTable)
 
     const handOver = (title: string, entries: ReadonlyArray<Entry>, rounds: number, millis: number) =>
@@ -97,7 +97,7 @@ export const lock = ({ quick }: { readonly quick: boolean }) =>
         return compare(`${title}: hand-over among ${where}, ms`, entries, processes, plan, handOverTable(waiters))
       })
 
-    yield* handOver("Redis", redisLine.map(entry(redis.url)), 3, 300)
+    yield* handOver("Redis", redisLine.map(entry(redis.url)), 3, 500)
     const etcd = yield* Servers.etcd
     yield* handOver("etcd", etcdLine.map(entry(etcd.url)), 2, 700)
 
