@@ -44,7 +44,7 @@ export class Alarm<R> {
     this.look = look
   }
 
-  /** Asks for a look no later than `instant`. */
+  /** Asks for a look no later than `instant`; it may come sooner, and `look` answers when to look again. */
   ring(instant: number): void {
     if (instant >= this.at) return
     this.at = instant
