@@ -14,7 +14,7 @@ const watched = Effect.gen(function*() {
     yield* Clock.Clock,
     Effect.sync(() => {
       looks++
-      for (const instant of [...due]) {
+      for (const instant of due) {
         if (instant > alarm.now()) continue
         due.delete(instant)
         met.push(alarm.now())

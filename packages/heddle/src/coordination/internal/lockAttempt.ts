@@ -1,5 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { monotonic } from "../Alarm.ts"
@@ -8,7 +9,7 @@ import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, InvalidClaim, Lease, LeaseLost, StoreUnavailable } from "../Lease.ts"
 import { LeaseStore } from "../LeaseStore.ts"
 import type { Cohort } from "./lockCohort.ts"
-import { arrivalDoor, cohortDoor } from "./lockDoor.ts"
+import { ArrivalDoor, cohortDoor } from "./lockDoor.ts"
 import type { Door } from "./lockDoor.ts"
 import { CurrentHeld, findHeld, warnOrder } from "./lockHeld.ts"
 import { lockMetrics } from "./lockMetrics.ts"
@@ -53,8 +54,9 @@ const locksOf = (store: LeaseStore["Service"]): Locks => {
 export const attempt = <A, E, R, A2, E2, E3>(
   call: Attempt<A, E, R, A2, E2, E3>
 ): Effect.Effect<A | A2, E | E2 | E3 | Failure, R | LeaseStore> =>
-  Effect.flatMap(LeaseStore, (store) =>
+  Effect.contextWith((context: Context.Context<LeaseStore>) =>
     Effect.withFiber((fiber): Effect.Effect<A | A2, E | E2 | E3 | Failure, R> => {
+      const store = Context.get(context, LeaseStore)
       const { key, options } = call
       const outer = fiber.getRef(CurrentHeld)
       const held = findHeld(outer, (held) => held.store === store && held.key === key)
@@ -64,7 +66,7 @@ export const attempt = <A, E, R, A2, E2, E3>(
       const locks = locksOf(store)
       const now = monotonic(fiber.getRef(Clock.Clock))
       const wish = { store, key, options, wait: call.wait }
-      const door = options.order === "cohort" ? cohortDoor(wish, locks.cohorts, now) : arrivalDoor(wish)
+      const door = options.order === "cohort" ? cohortDoor(wish, locks.cohorts, now) : new ArrivalDoor(wish)
       const traced = isTraced(fiber)
       const section = (lease: Lease) => {
         const under = Effect.provideService(call.section(lease), CurrentHeld, { store, key, lease, outer })
@@ -77,7 +79,8 @@ export const attempt = <A, E, R, A2, E2, E3>(
         ? Effect.withSpan(bare, call.name, { attributes: { "heddle.backend": store.backend, "heddle.lock.key": key } })
         : bare
       return outer === undefined || !call.wait ? run : Effect.andThen(warnOrder(outer, store, key), run)
-    }))
+    })
+  )
 
 /** A span costs more than the lock itself: none is opened unless somebody traces. */
 const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>

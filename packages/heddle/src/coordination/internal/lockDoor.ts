@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { LockOptions } from "../DistributedLock.ts"
 import { LeaseTimeout } from "../Lease.ts"
-import type { ClaimError, ClaimRequest, Lease, Restore, StoreUnavailable } from "../Lease.ts"
+import type { ClaimError, Lease, Restore, StoreUnavailable } from "../Lease.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
 import { toMillis } from "./leaseRequest.ts"
 import { Cohort } from "./lockCohort.ts"
@@ -12,8 +12,8 @@ export const resourceOf = (key: string): string => `lock/${key}`
 /** A way into a lock: how one caller gets the lease, and how it leaves when its section is over. */
 export interface Door {
   /** The lease; undefined where it is refused without waiting. */
-  readonly enter: (restore: Restore) => Effect.Effect<Lease | undefined, ClaimError>
-  readonly leave: (lease: Lease) => Effect.Effect<void, StoreUnavailable>
+  enter(restore: Restore): Effect.Effect<Lease | undefined, ClaimError>
+  leave(lease: Lease): Effect.Effect<void, StoreUnavailable>
 }
 
 interface Wish {
@@ -23,22 +23,34 @@ interface Wish {
   readonly wait: boolean
 }
 
-const acquire = (wish: Wish, request: Partial<ClaimRequest>, restore: Restore) => {
-  const { owner, ttl, waitFor } = wish.options
-  const whole = { resource: resourceOf(wish.key), owner, ttl, waitFor, ...request }
-  return wish.wait
-    ? wish.store.acquire(whole, restore)
-    : Effect.map(wish.store.tryAcquire(whole, restore), Option.getOrUndefined)
+const acquire = (
+  { options, key, store, wait }: Wish,
+  waitFor: LockOptions["waitFor"],
+  tokens: number,
+  restore: Restore
+) => {
+  const request = { resource: resourceOf(key), owner: options.owner, ttl: options.ttl, waitFor, tokens }
+  return wait
+    ? store.acquire(request, restore)
+    : Effect.map(store.tryAcquire(request, restore), Option.getOrUndefined)
 }
 
 const giveBack = (lease: Lease, options: LockOptions) =>
   options.confirm === true ? lease.release : Effect.sync(() => lease.releaseUnsafe())
 
 /** Every caller stands in the store's line for itself. */
-export const arrivalDoor = (wish: Wish): Door => ({
-  enter: (restore) => acquire(wish, {}, restore),
-  leave: (lease) => giveBack(lease, wish.options)
-})
+export class ArrivalDoor implements Door {
+  private readonly wish: Wish
+  constructor(wish: Wish) {
+    this.wish = wish
+  }
+  enter(restore: Restore) {
+    return acquire(this.wish, this.wish.options.waitFor, 1, restore)
+  }
+  leave(lease: Lease) {
+    return giveBack(lease, this.wish.options)
+  }
+}
 
 /** The callers of this process stand in the store's line as one. */
 export const cohortDoor = (wish: Wish, cohorts: Map<string, Cohort>, now: () => number): Door => {
@@ -50,7 +62,7 @@ export const cohortDoor = (wish: Wish, cohorts: Map<string, Cohort>, now: () => 
       const start = now()
       const waitFor = toMillis(options.waitFor, 30_000)
       const entry = {
-        claim: (waitFor: number) => acquire(wish, { waitFor, tokens: (options.passes ?? 16) + 1 }, restore),
+        claim: (waitFor: number) => acquire(wish, waitFor, (options.passes ?? 16) + 1, restore),
         timeout: Effect.suspend(() =>
           Effect.fail(new LeaseTimeout({ resource: resourceOf(key), waitedMillis: now() - start }))
         ),
