@@ -6,36 +6,79 @@ import * as Scheduler from "effect/Scheduler"
 import type { LeaseLost } from "../Lease.ts"
 import type { Hold, Keeper } from "./leaseKeeper.ts"
 
-/**
- * The scheduler of a section: before each step of each of its fibers it compares the lease's deadline with the clock,
- * and past the deadline interrupts the fiber in place of the step. A timer would come too late: after a synchronous
- * block, the code that follows the block runs before any timer does.
- */
-class Guard implements Scheduler.Scheduler {
-  readonly executionMode: "sync" | "async"
-  readonly inner: Scheduler.Scheduler
-  readonly hold: Hold
-  readonly keeper: Keeper
+/** What a fiber runs under, and what that runs under in turn. */
+class Section {
+  readonly outer: Section | undefined
+  private readonly keeper: Keeper
+  private readonly hold: Hold
   /** False once the section is over: a detached fiber of it that lives on is no longer bound to the lease. */
   open = true
   /** Interrupted already: their finalizers still have steps to run. */
   private stopped: WeakSet<Fiber.Fiber<unknown, unknown>> | undefined
-  constructor(inner: Scheduler.Scheduler, hold: Hold, keeper: Keeper) {
-    this.executionMode = inner.executionMode
-    this.inner = inner
-    this.hold = hold
+  constructor(keeper: Keeper, hold: Hold, outer: Section | undefined) {
     this.keeper = keeper
+    this.hold = hold
+    this.outer = outer
   }
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return this.inner.makeDispatcher()
-  }
-  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    if (!this.open || this.keeper.isAlive(this.hold) || this.stopped?.has(fiber)) return this.inner.shouldYield(fiber)
+  /** Interrupts the fiber if the lease is over; false if it may take its step. */
+  stops(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    if (!this.open || this.keeper.isAlive(this.hold) || this.stopped?.has(fiber)) return false
     this.stopped ??= new WeakSet()
     this.stopped.add(fiber)
     fiber.interruptUnsafe()
     return true
   }
+}
+
+const CurrentSection = Context.Reference<Section | undefined>("heddle/Lease/CurrentSection", {
+  defaultValue: () => undefined
+})
+
+/**
+ * The scheduler of sections: before each step of each of their fibers it compares the lease's deadline with the clock,
+ * and past the deadline interrupts the fiber in place of the step. A timer would come too late: after a synchronous
+ * block, the code that follows the block runs before any timer does.
+ */
+class Guard implements Scheduler.Scheduler {
+  readonly executionMode: "sync" | "async"
+  private readonly inner: Scheduler.Scheduler
+  /** The fiber that took the last step, and its section: most steps are of the same fiber as the one before. */
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private section: Section | undefined
+  constructor(inner: Scheduler.Scheduler) {
+    this.executionMode = inner.executionMode
+    this.inner = inner
+  }
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return this.inner.makeDispatcher()
+  }
+  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    if (fiber !== this.fiber) {
+      this.fiber = fiber
+      this.section = fiber.getRef(CurrentSection)
+    }
+    for (let section = this.section; section !== undefined; section = section.outer) {
+      if (section.stops(fiber)) return true
+    }
+    return this.inner.shouldYield(fiber)
+  }
+}
+
+const guards = new WeakMap<Scheduler.Scheduler, Guard>()
+const guarded = new WeakMap<Context.Context<never>, Context.Context<never>>()
+
+/** The context with its scheduler guarded. Remembered, because a fiber's context with another scheduler is dear to make. */
+const guard = <R>(context: Context.Context<R>): Context.Context<R> => {
+  // The map holds what was made of this very context, which the type of a map of all contexts cannot say.
+  const known = guarded.get(context) as Context.Context<R> | undefined
+  if (known !== undefined) return known
+  const scheduler = Context.get(context, Scheduler.Scheduler)
+  if (scheduler instanceof Guard) return context
+  let found = guards.get(scheduler)
+  if (found === undefined) guards.set(scheduler, found = new Guard(scheduler))
+  const made = Context.add(context, Scheduler.Scheduler, found)
+  guarded.set(context, made)
+  return made
 }
 
 /**
@@ -53,21 +96,21 @@ export const runHeld = <A, E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R>) => {
       if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
-      const guard = new Guard(Context.get(context, Scheduler.Scheduler), hold, keeper)
+      const section = new Section(keeper, hold, Context.get(context, CurrentSection))
       const interrupt = () => child.interruptUnsafe()
       const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> =>
         keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
-      const child = Effect.runForkWith(context)(effect, { scheduler: guard })
+      const child = Effect.runForkWith(Context.add(guard(context), CurrentSection, section))(effect)
       const exit = child.pollUnsafe()
       if (exit !== undefined) {
-        guard.open = false
+        section.open = false
         return settle(exit)
       }
       const running = hold.running ??= new Set()
       running.add(interrupt)
       child.addObserver(() => {
         running.delete(interrupt)
-        guard.open = false
+        section.open = false
       })
       const ended = Effect.onInterrupt(restore(Fiber.await(child)), () => Fiber.interrupt(child))
       return Effect.flatMap(ended, settle)
