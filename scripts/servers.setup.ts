@@ -1,4 +1,4 @@
-// One Redis and one etcd for the whole test run. A test file reads an address with `inject("redisUrl")`.
+// One Redis and one etcd for all test files of a project. A test file reads an address with `inject("redisUrl")`.
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
