@@ -15,7 +15,8 @@ const libraries: Readonly<Record<string, ReadonlyArray<string>>> = {
   heddle: [],
   testkit: ["vitest", "@effect/vitest", "node"],
   redis: ["ioredis", "node"],
-  etcd: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"]
+  etcd: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"],
+  postgres: ["@effect/sql-pg", "node"]
 }
 
 const lawsOf: Readonly<Record<string, string>> = {

@@ -1,0 +1,6 @@
+/**
+ * Heddle's stores on PostgreSQL.
+ *
+ * @since 0.1.0
+ */
+export {}
