@@ -43,7 +43,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
-import { type Lease, LeaseStore } from "heddle/coordination"
+import { type Lease, LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import * as Etcd from "./Etcd.ts"
 import { EtcdSteps } from "./internal/leaseSteps.ts"
@@ -81,7 +81,7 @@ export interface Options extends Etcd.Options, StoreOptions {}
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable> =>
+export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore | Ability, Lease.StoreUnavailable> =>
   Layer.provide(
     layerFrom(options),
     Layer.catchTag(
@@ -99,7 +99,7 @@ export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore, Leas
  */
 export const layerConfig = (
   options: Config.Wrap<Options>
-): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable | Config.ConfigError> =>
+): Layer.Layer<LeaseStore.LeaseStore | Ability, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
 /**
@@ -108,8 +108,14 @@ export const layerConfig = (
  * @since 0.1.0
  * @category layers
  */
-export const layerFrom = (options: StoreOptions = {}): Layer.Layer<LeaseStore.LeaseStore, never, Etcd.Etcd> =>
-  Layer.effect(LeaseStore.LeaseStore, make(options))
+export const layerFrom = (options: StoreOptions = {}): Layer.Layer<LeaseStore.LeaseStore | Ability, never, Etcd.Etcd> =>
+  Layer.mergeAll(
+    Layer.effect(LeaseStore.LeaseStore, make(options)),
+    LeaseAbility.layerAll,
+    LeaseAbility.SurvivesFailover.layer
+  )
+
+type Ability = LeaseAbility.All | LeaseAbility.SurvivesFailover
 
 const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: StoreOptions) =>
   LeaseStore.make({

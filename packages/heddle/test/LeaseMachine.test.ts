@@ -17,13 +17,19 @@ const Order = Schema.TaggedUnion({
   },
   Renew: { actor: int(0, 5), ttl: int(1, 60) },
   Release: { actor: int(0, 5), remember: int(0, 40) },
-  Update: { actor: int(0, 5), value: Schema.Literals(["", "new"]) },
+  Update: {
+    actor: int(0, 5),
+    value: Schema.UndefinedOr(Schema.Literals(["", "new"])),
+    permits: Schema.UndefinedOr(Schema.Literals([1, 2]))
+  },
   Pass: { millis: int(0, 40) }
 })
 type Order = typeof Order.Type
 
+type Command = Exclude<LeaseMachine.Command, { _tag: "Resize" }>
+
 interface Seen {
-  readonly command: LeaseMachine.Command
+  readonly command: Command
   readonly at: LeaseMachine.Instant
   readonly before: LeaseMachine.State | undefined
   readonly after: LeaseMachine.State | undefined
@@ -38,7 +44,7 @@ const play = (orders: ReadonlyArray<Order>): ReadonlyArray<Seen> => {
   let state: LeaseMachine.State | undefined
   let now = 0
   let fresh = 0
-  const toCommand = (order: Exclude<Order, { _tag: "Pass" }>): LeaseMachine.Command => {
+  const toCommand = (order: Exclude<Order, { _tag: "Pass" }>): Command => {
     const known = names.get(order.actor) ?? "nobody"
     switch (order._tag) {
       case "Claim": {
@@ -52,7 +58,7 @@ const play = (orders: ReadonlyArray<Order>): ReadonlyArray<Seen> => {
       case "Release":
         return { _tag: "Release", id: known, remember: order.remember }
       case "Update":
-        return { _tag: "Update", id: known, value: order.value }
+        return { _tag: "Update", id: known, value: order.value, permits: order.permits }
     }
   }
   for (const order of orders) {
@@ -219,5 +225,62 @@ describe("LeaseMachine", () => {
     const [still, reply] = LeaseMachine.step(held, { now: 1, floor: 0 }, claim("b", 3))
     assert.deepStrictEqual([still, reply], [held, { _tag: "Mismatch", limit: 2 }])
     assert.strictEqual(LeaseMachine.step(held, { now: 10, floor: 0 }, claim("b", 3))[1]._tag, "Granted")
+  })
+
+  law("what a holder gives back it does not have any more, and it never gains", ({ after, before, command }) => {
+    const was = holder(before, command.id)
+    const is = holder(after, command.id)
+    if (command._tag !== "Update" || was === undefined || is === undefined) return
+    const { permits = was.permits, value = was.value } = command
+    assert.deepStrictEqual(is, { ...was, value, permits: Math.min(was.permits, permits) })
+  })
+
+  describe("a resource that is resized", () => {
+    const claim = (id: string, permits = 1): LeaseMachine.Command => {
+      const rest = { session: "", owner: "", value: "", tokens: 1, ttl: 10, patience: 10, wait: true }
+      return { _tag: "Claim", id, permits, limit: 2, ...rest }
+    }
+    const resize = (limit: number): LeaseMachine.Command => ({ _tag: "Resize", limit })
+    const release = (id: string): LeaseMachine.Command => ({ _tag: "Release", id, remember: 0 })
+    const run = (commands: ReadonlyArray<LeaseMachine.Command>) => {
+      const replies: Array<string> = []
+      const pushed: Array<string> = []
+      let state: LeaseMachine.State | undefined
+      for (const command of commands) {
+        const [next, reply, pushes] = LeaseMachine.step(state, { now: 0, floor: 0 }, command)
+        state = next
+        replies.push(reply._tag)
+        pushed.push(...ids(pushes))
+      }
+      return { state, replies, pushed }
+    }
+
+    it("lets in at once those whom the new size has room for", () => {
+      const { pushed, state } = run([claim("a", 2), claim("b"), claim("c"), claim("d"), resize(4)])
+      assert.deepStrictEqual([pushed, ids(state?.queue ?? [])], [["b", "c"], ["d"]])
+    })
+    it("takes nothing from its holders, and lets nobody in before they fit", () => {
+      const { pushed, state } = run([claim("a"), claim("b"), claim("c"), resize(1), release("a")])
+      assert.deepStrictEqual([pushed, ids(state?.holders ?? []), ids(state?.queue ?? [])], [[], ["b"], ["c"]])
+      assert.deepStrictEqual(run([claim("a"), claim("b"), claim("c"), resize(1), release("a"), release("b")]).pushed, [
+        "c"
+      ])
+    })
+    it("keeps its size while nobody uses it, for callers who name the old one", () => {
+      const { replies, state } = run([resize(1), claim("a"), release("a"), claim("b"), claim("c")])
+      assert.deepStrictEqual(replies, ["Done", "Granted", "Done", "Granted", "Queued"])
+      assert.strictEqual(state?.limit, 1)
+    })
+    it("makes a claim wait that is larger than it, also when it is free", () => {
+      const { pushed, replies } = run([resize(1), claim("a", 2), resize(2)])
+      assert.deepStrictEqual([replies, pushed], [["Done", "Queued", "Done"], ["a"]])
+    })
+    it("is forgotten when it has the named size again and nobody uses it", () => {
+      assert.isUndefined(run([claim("a"), resize(3), release("a"), resize(2)]).state)
+      assert.isDefined(run([claim("a"), resize(3), release("a")]).state)
+    })
+    it("does not refuse callers who agree among themselves", () => {
+      assert.deepStrictEqual(run([resize(5), claim("a", 2), claim("b", 2)]).replies, ["Done", "Granted", "Granted"])
+    })
   })
 })

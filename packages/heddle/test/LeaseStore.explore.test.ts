@@ -37,7 +37,7 @@ const sound = (world: World) =>
     assert.isAtMost(world.most, limit)
     assert.strictEqual(world.used, 0)
     assert.strictEqual(new Set(world.tokens).size, world.tokens.length)
-    assert.deepStrictEqual(yield* store.inspect(resource), { holders: [], waiters: [] })
+    assert.deepStrictEqual(yield* store.inspect(resource), { limit: undefined, holders: [], waiters: [] })
     const all = yield* Effect.scoped(store.tryClaim({ resource, permits: limit, limit }))
     assert.isTrue(Option.isSome(all))
   })

@@ -7,11 +7,12 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as SharedMemory from "./SharedMemory.ts"
 
-leaseStoreLaws("memory", LeaseStore.layerMemory)
+leaseStoreLaws("memory", LeaseStore.layerMemory, { weighted: true })
 
 const shared = await Effect.runPromise(Scope.provide(SharedMemory.make, Scope.makeUnsafe()))
 leaseStoreLaws("memory that several stores share", shared.layer, {
   shared: true,
+  weighted: true,
   forget: shared.forget,
   cut: shared.cut,
   remnants: shared.remnants

@@ -30,7 +30,8 @@ export const make: Effect.Effect<SharedMemory, never, Scope.Scope> = Effect.gen(
     release: (claim) => reach(() => steps.release(claim)),
     releaseUnsafe: (claim) => reachable && steps.releaseUnsafe(claim),
     abandonUnsafe: (claim) => reachable && steps.abandonUnsafe(claim),
-    update: (claim, value) => reach(() => steps.update(claim, value)),
+    update: (claim, change) => reach(() => steps.update(claim, change)),
+    resize: (resource, limit) => reach(() => steps.resize(resource, limit)),
     inspect: (resource) => reach(() => steps.inspect(resource)),
     changes: (resource) => Stream.unwrap(reach(() => Effect.succeed(steps.changes(resource))))
   }

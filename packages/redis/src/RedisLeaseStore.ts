@@ -32,7 +32,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Lease } from "heddle/coordination"
-import { LeaseStore } from "heddle/coordination"
+import { LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import { redisSteps } from "./internal/leaseSteps.ts"
 import * as Redis from "./Redis.ts"
@@ -72,19 +72,22 @@ export interface Options extends StoreOptions, Redis.Options {}
  */
 export const layerFrom = (
   options: StoreOptions = {}
-): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable, Redis.Redis> =>
-  Layer.effect(
-    LeaseStore.LeaseStore,
-    Effect.flatMap(Redis.Redis, (redis) => {
-      const { owner = `${hostname()}:${process.pid}`, prefix = "heddle" } = options
-      const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
-      const timeout = redis.commands.options.commandTimeout ?? 5000
-      const steps = redisSteps(redis, { prefix, owner, heartbeat, timeout })
-      return Effect.andThen(
-        warnOfEviction(redis),
-        LeaseStore.make({ backend: "redis", owner, timeout, steps })
-      )
-    })
+): Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.All, Lease.StoreUnavailable, Redis.Redis> =>
+  Layer.merge(
+    LeaseAbility.layerAll,
+    Layer.effect(
+      LeaseStore.LeaseStore,
+      Effect.flatMap(Redis.Redis, (redis) => {
+        const { owner = `${hostname()}:${process.pid}`, prefix = "heddle" } = options
+        const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
+        const timeout = redis.commands.options.commandTimeout ?? 5000
+        const steps = redisSteps(redis, { prefix, owner, heartbeat, timeout })
+        return Effect.andThen(
+          warnOfEviction(redis),
+          LeaseStore.make({ backend: "redis", owner, timeout, steps })
+        )
+      })
+    )
   )
 
 /**
@@ -93,7 +96,9 @@ export const layerFrom = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable> =>
+export const layer = (
+  options: Options = {}
+): Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.All, Lease.StoreUnavailable> =>
   Layer.provide(layerFrom(options), Redis.layer(options))
 
 /**
@@ -104,7 +109,7 @@ export const layer = (options: Options = {}): Layer.Layer<LeaseStore.LeaseStore,
  */
 export const layerConfig = (
   options: Config.Wrap<Options>
-): Layer.Layer<LeaseStore.LeaseStore, Lease.StoreUnavailable | Config.ConfigError> =>
+): Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.All, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
 const warnOfEviction = ({ commands }: Redis.Redis["Service"]): Effect.Effect<void> =>

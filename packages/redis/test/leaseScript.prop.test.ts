@@ -39,6 +39,7 @@ const Batch = Schema.Struct({
   )
 })
 type Batch = typeof Batch.Type
+type Command = Exclude<LeaseMachine.Command, { _tag: "Resize" }>
 
 const script = Script.scriptWith("local micros = tonumber(ARGV[2])")
 
@@ -50,7 +51,7 @@ const patienceOf = (batch: Batch) =>
 /** The claims on resource 2 are those of a lock, which the script carries out in a shorter way while it is free. */
 const plain = { owner: "default", value: "", permits: 1, limit: 1, tokens: 1 }
 
-const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): LeaseMachine.Command => {
+const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): Command => {
   const id = `id${order.id}`
   switch (order._tag) {
     case "Claim": {
@@ -70,7 +71,7 @@ const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): 
   }
 }
 
-const toArgs = (command: LeaseMachine.Command, header: Script.Header): Script.Args => {
+const toArgs = (command: Command, header: Script.Header): Script.Args => {
   const claim = {
     id: command.id,
     resource: "",
@@ -90,7 +91,7 @@ const toArgs = (command: LeaseMachine.Command, header: Script.Header): Script.Ar
     case "Release":
       return Script.release(claim, command.remember)
     case "Update":
-      return Script.update(claim, command.value)
+      return Script.update(claim, command.value ?? "")
   }
 }
 
@@ -114,10 +115,11 @@ const toLine = (reply: LeaseMachine.Reply): string => {
 }
 
 /** The script leaves out the ttl of a grant that is the one asked for. */
-const complete = (line: string, command: LeaseMachine.Command): string =>
+const complete = (line: string, command: Command): string =>
   command._tag === "Claim" && /^G\d+$/.test(line) ? `${line} ${command.ttl.toFixed(3)}` : line
 
 const lookAt = (state: LeaseMachine.State | undefined, now: number) => ({
+  limit: undefined,
   holders: (state?.holders ?? []).filter((holder) => holder.until > now).map((holder) => ({
     id: holder.id,
     owner: holder.owner,
@@ -168,7 +170,7 @@ class Fixture extends Context.Service<Fixture, {
 }
 
 /** `asked`: whether the id may have been asked for before. */
-type Step = readonly [resource: string, command: LeaseMachine.Command, asked: boolean]
+type Step = readonly [resource: string, command: Command, asked: boolean]
 
 /** Carries a batch out in the script. */
 const inScript = Effect.fnUntraced(function*(header: Script.Header, steps: ReadonlyArray<Step>, micros: number) {

@@ -20,6 +20,7 @@ import { losingLaws } from "./laws/losing.ts"
 import { outageLaws } from "./laws/outage.ts"
 import { processLaws } from "./laws/processes.ts"
 import { releasingLaws } from "./laws/releasing.ts"
+import { resizingLaws } from "./laws/resizing.ts"
 import { sharingLaws } from "./laws/sharing.ts"
 import { type Law, lawOf } from "./laws/Stage.ts"
 import { waitingLaws } from "./laws/waiting.ts"
@@ -45,6 +46,8 @@ export interface Abilities {
   readonly cut?: Effect.Effect<void, unknown, Scope.Scope>
   /** Loses the grants that the server pushes to waiters, and nothing else, until the scope closes. */
   readonly dropPushes?: Effect.Effect<void, unknown, Scope.Scope>
+  /** Claims may be for part of the permits, and the permits may change. */
+  readonly weighted?: true
   /** How many entries of resources the store has on the server; 0 where nobody holds or waits. */
   readonly remnants?: Effect.Effect<number, unknown>
 }
@@ -78,6 +81,7 @@ const all: ReadonlyArray<(law: Law, abilities: Abilities) => void> = [
   holdingLaws,
   losingLaws,
   inspectingLaws,
+  resizingLaws,
   inputLaws,
   loadLaws,
   sharingLaws,

@@ -54,6 +54,6 @@ export class Inspector {
       if (holding.has(entry)) holders.push({ id, owner, value, permits, token: Keys.tokenOf(revision), age })
       else waiters.push({ id, owner, permits, age })
     }
-    return { holders, waiters }
+    return { limit: undefined, holders, waiters }
   }
 }

@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
-import { Alarm, type Lease, type LeaseBackend } from "heddle/coordination"
+import { Alarm, Lease, type LeaseBackend } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import * as EtcdOp from "../EtcdOp.ts"
@@ -110,9 +110,12 @@ export class EtcdSteps implements LeaseBackend.Steps {
 
   readonly abandonUnsafe = this.releaseUnsafe
 
+  readonly resize = (): Effect.Effect<void, Lease.StoreUnavailable> =>
+    Effect.fail(new Lease.StoreUnavailable({ backend: "etcd", message: "resizing is not there yet" }))
+
   readonly update = (
     claim: LeaseBackend.Claim,
-    value: string
+    { value = claim.value }: LeaseBackend.Change
   ): Effect.Effect<boolean, Lease.StoreUnavailable> =>
     Effect.suspend(() => {
       const place = this.places.get(claim.id)

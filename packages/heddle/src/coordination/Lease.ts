@@ -66,6 +66,11 @@ export interface Lease {
   run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R>
   /** Replaces the value that `inspect` shows. One round trip. */
   update(value: string): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable>
+  /**
+   * Keeps so many of the permits and gives the others back, in one step: at no moment are those that stay given back.
+   * Whoever waits for them is granted them at once. One round trip.
+   */
+  shrink(permits: number): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable>
   /** The same lease under the next token of the block it reserved, for another holder in this process. */
   pass(): Lease | undefined
   /** Gives the permits back and waits until the store has seen it. Releasing again does nothing. */
@@ -109,6 +114,8 @@ export interface WaiterInfo {
  * @since 0.1.0
  */
 export interface Inspection {
+  /** How many permits there are; undefined where nobody holds or waits and the resource was not resized. */
+  readonly limit: number | undefined
   readonly holders: ReadonlyArray<HolderInfo>
   readonly waiters: ReadonlyArray<WaiterInfo>
 }

@@ -52,6 +52,17 @@ export type Answer =
   | { readonly _tag: "Mismatch"; readonly limit: number }
 
 /**
+ * What changes of a held lease. `permits` are never more than it has.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export interface Change {
+  readonly value?: string | undefined
+  readonly permits?: number | undefined
+}
+
+/**
  * The atomic steps that a backend fills; `make` turns them into the service.
  *
  * @category backends
@@ -68,8 +79,10 @@ export interface Steps {
   readonly releaseUnsafe: (claim: Claim) => void
   /** `releaseUnsafe` for a claim whose fate is unknown: queued, granted, refused, or not even arrived. */
   readonly abandonUnsafe: (claim: Claim) => void
-  /** Replaces the value of a held lease; false where the store does not know it. */
-  readonly update: (claim: Claim, value: string) => Effect.Effect<boolean, StoreUnavailable>
+  /** Changes a held lease; false where the store does not know it. */
+  readonly update: (claim: Claim, change: Change) => Effect.Effect<boolean, StoreUnavailable>
+  /** Sets how many permits there are, whatever callers name; kept until it is set to what they name. */
+  readonly resize: (resource: string, limit: number) => Effect.Effect<void, StoreUnavailable>
   readonly inspect: (resource: string) => Effect.Effect<Inspection, StoreUnavailable>
   readonly changes: (resource: string) => Stream.Stream<Inspection, StoreUnavailable>
 }

@@ -48,13 +48,15 @@ export interface Waiter {
 /**
  * All that a store knows of a resource; nothing at all (`undefined`) when nobody holds it or waits for it.
  *
- * `gone` are ids that were withdrawn before their claim was seen: a claim of such an id that arrives late is refused.
+ * `limit` is how many permits there are, and `named` how many its callers say there are; they differ from a `Resize` on
+ * until one to the named number, and meanwhile the state is kept. `gone` are ids that were withdrawn before their claim was seen: a claim of such an id that arrives late is refused.
  *
  * @category models
  * @since 0.1.0
  */
 export interface State {
   readonly limit: number
+  readonly named: number
   readonly token: number
   readonly holders: ReadonlyArray<Holder>
   readonly queue: ReadonlyArray<Waiter>
@@ -98,7 +100,9 @@ export interface Claim {
 /**
  * What a store is asked to do, one atomic step each.
  *
- * `Release` of an id that is neither holder nor waiter is remembered for `remember` ms (0: not at all).
+ * `Release` of an id that is neither holder nor waiter is remembered for `remember` ms (0: not at all). `Update` with
+ * `permits` gives back those that a holder has above that number. `Resize` to fewer permits than are granted takes none
+ * away: as many are given back before the next is granted.
  *
  * @category commands
  * @since 0.1.0
@@ -107,7 +111,13 @@ export type Command =
   | Claim
   | { readonly _tag: "Renew"; readonly id: string; readonly ttl: number }
   | { readonly _tag: "Release"; readonly id: string; readonly remember: number }
-  | { readonly _tag: "Update"; readonly id: string; readonly value: string }
+  | {
+    readonly _tag: "Update"
+    readonly id: string
+    readonly value?: string | undefined
+    readonly permits?: number | undefined
+  }
+  | { readonly _tag: "Resize"; readonly limit: number }
 
 /**
  * What a store answers. `Queued.next` is after how many ms a holder's lease may end by itself; ask again then.
@@ -166,7 +176,13 @@ export const step = (state: State | undefined, at: Instant, command: Command): S
     case "Renew":
       return change(alive, at, command.id, (holder) => ({ ...holder, until: at.now + command.ttl }))
     case "Update":
-      return change(alive, at, command.id, (holder) => ({ ...holder, value: command.value }))
+      return change(alive, at, command.id, (holder) => ({
+        ...holder,
+        value: command.value ?? holder.value,
+        permits: Math.min(holder.permits, command.permits ?? holder.permits)
+      }))
+    case "Resize":
+      return resize(alive, at, command.limit)
     case "Release":
       return release(alive, at, command.id, command.remember)
   }
@@ -176,7 +192,17 @@ const used = (state: State): number => state.holders.reduce((sum, holder) => sum
 
 const idle = (state: State): boolean => state.holders.length === 0 && state.queue.length === 0
 
-const settle = (state: State): State | undefined => idle(state) && state.gone.length === 0 ? undefined : state
+const empty = (limit: number): State => ({ limit, named: limit, token: 0, holders: [], queue: [], gone: [] })
+
+const settle = (state: State): State | undefined =>
+  idle(state) && state.gone.length === 0 && state.limit === state.named ? undefined : state
+
+/** Nobody holds or waits, so the next caller names the number anew; what it was resized to stays. */
+const rename = (state: State, named: number): State => ({
+  ...state,
+  named,
+  limit: state.limit === state.named ? named : state.limit
+})
 
 const grant = (state: State, at: Instant, to: Claim | Waiter, ttl: number): State => {
   const token = Math.max(state.token + 1, at.floor)
@@ -206,27 +232,24 @@ const promote = (state: State, at: Instant): readonly [State, ReadonlyArray<Push
 }
 
 const claim = (found: State | undefined, at: Instant, ask: Claim): Step => {
-  const before = found ?? { limit: ask.limit, token: 0, holders: [], queue: [], gone: [] }
+  const before = found ?? empty(ask.limit)
   if (before.gone.some((gone) => gone.id === ask.id)) return [before, { _tag: "Gone" }, []]
   const until = at.now + ask.patience
   const beaten = before.queue.map((waiter) => waiter.id === ask.id ? { ...waiter, until } : waiter)
-  const [state, pushes] = promote({ ...before, queue: beaten }, at)
+  const [promoted, pushes] = promote({ ...before, queue: beaten }, at)
+  const state = idle(promoted) ? rename(promoted, ask.limit) : promoted
   const holder = state.holders.find((holder) => holder.id === ask.id)
   if (holder !== undefined) {
     const others = pushes.filter((push) => push.id !== ask.id)
     return [state, { _tag: "Granted", token: holder.token, ttl: holder.until - at.now }, others]
   }
-  if (idle(state)) {
-    const granted = grant({ ...state, limit: ask.limit }, at, ask, ask.ttl)
-    return [granted, { _tag: "Granted", token: tokenOf(granted), ttl: ask.ttl }, pushes]
-  }
-  if (state.limit !== ask.limit) return [state, { _tag: "Mismatch", limit: state.limit }, pushes]
+  if (state.named !== ask.limit) return [state, { _tag: "Mismatch", limit: state.named }, pushes]
   if (state.queue.length === 0 && used(state) + ask.permits <= state.limit) {
     const granted = grant(state, at, ask, ask.ttl)
     return [granted, { _tag: "Granted", token: tokenOf(granted), ttl: ask.ttl }, pushes]
   }
   const waiting = state.queue.some((waiter) => waiter.id === ask.id)
-  if (!ask.wait && !waiting) return [state, { _tag: "Busy" }, pushes]
+  if (!ask.wait && !waiting) return [settle(state), { _tag: "Busy" }, pushes]
   const next = Math.min(...state.holders.map((holder) => holder.until)) - at.now
   const { id, owner, patience, permits, session, tokens, ttl, value } = ask
   const queue = waiting
@@ -243,8 +266,15 @@ const change = (state: State | undefined, at: Instant, id: string, f: (holder: H
   return [settle(next), held ? done : lost, pushes]
 }
 
+/** A number that nobody has named yet is one that no caller agrees with. */
+const resize = (found: State | undefined, at: Instant, limit: number): Step => {
+  const state = found ?? { ...empty(limit), named: 0 }
+  const [next, pushes] = promote({ ...state, limit }, at)
+  return [settle(next), done, pushes]
+}
+
 const release = (found: State | undefined, at: Instant, id: string, remember: number): Step => {
-  const state = found ?? { limit: 1, token: 0, holders: [], queue: [], gone: [] }
+  const state = found ?? empty(1)
   const without: State = {
     ...state,
     holders: state.holders.filter((holder) => holder.id !== id),

@@ -27,6 +27,7 @@ import type {
   StoreUnavailable,
   TryClaimError
 } from "./Lease.ts"
+import * as LeaseAbility from "./LeaseAbility.ts"
 import type { Backend } from "./LeaseBackend.ts"
 
 /**
@@ -55,6 +56,16 @@ export class LeaseStore extends Context.Service<LeaseStore, {
   readonly acquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Lease, ClaimError>
   /** `tryClaim` without a scope, for patterns, as `acquire` is. */
   readonly tryAcquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Option.Option<Lease>, TryClaimError>
+  /**
+   * Sets how many permits a resource has, also while they are held and waited for. One round trip.
+   *
+   * **Details**
+   *
+   * Callers go on naming the `limit` that they named before: it is the size that they agree on, and the most that one
+   * claim can ask for. More permits are granted at once to those who wait; of fewer, as many must first be given back. A
+   * new size lasts, also while nobody uses the resource, until it is set to the size that callers name.
+   */
+  readonly resize: (resource: string, limit: number) => Effect.Effect<void, InvalidClaim | StoreUnavailable>
   /** Who holds the resource and who waits for it. One round trip. */
   readonly inspect: (resource: string) => Effect.Effect<Inspection, InvalidClaim | StoreUnavailable>
   /**
@@ -110,7 +121,7 @@ export const withLease = <A, E, R>(
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<LeaseStore> = Layer.effect(
-  LeaseStore,
-  make({ backend: "memory", owner: "local", timeout: Infinity, steps: memorySteps })
+export const layerMemory: Layer.Layer<LeaseStore | LeaseAbility.All> = Layer.merge(
+  Layer.effect(LeaseStore, make({ backend: "memory", owner: "local", timeout: Infinity, steps: memorySteps })),
+  LeaseAbility.layerAll
 )

@@ -6,6 +6,7 @@
 export * as Alarm from "./Alarm.ts"
 export * as DistributedLock from "./DistributedLock.ts"
 export * as Lease from "./Lease.ts"
+export * as LeaseAbility from "./LeaseAbility.ts"
 export * as LeaseBackend from "./LeaseBackend.ts"
 export * as LeaseMachine from "./LeaseMachine.ts"
 export * as LeaseStore from "./LeaseStore.ts"

@@ -74,6 +74,7 @@ export const looked = (reply: string): Looked => {
   return {
     next: next ?? undefined,
     inspection: {
+      limit: undefined,
       holders: holders.map(([id, owner, value, permits, token, age]) => ({
         id,
         owner,

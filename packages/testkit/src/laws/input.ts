@@ -40,7 +40,7 @@ export const inputLaws = (law: Law): void => {
           const tried = failsAtOnce(Effect.scoped(store.tryClaim({ resource, ...request })))
           assert.deepInclude(tried, { _tag: "InvalidClaim", field }, Cause.pretty(Cause.fail(request)))
         }
-        assert.deepStrictEqual(yield* store.inspect(resource), { holders: [], waiters: [] })
+        assert.deepStrictEqual(yield* store.inspect(resource), { limit: undefined, holders: [], waiters: [] })
       })
   )
 

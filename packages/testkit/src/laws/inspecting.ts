@@ -11,7 +11,7 @@ export const inspectingLaws = (law: Law): void => {
     "inspect shows who holds and who waits, with owner, value, permits, token and age",
     ({ resource, store }) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* store.inspect(resource), { holders: [], waiters: [] })
+        assert.deepStrictEqual(yield* store.inspect(resource), { limit: undefined, holders: [], waiters: [] })
         const one = yield* store.claim({ resource, owner: "one", value: "1", permits: 2, limit: 4 })
         const two = yield* store.claim({ resource, owner: "two", permits: 1, limit: 4 })
         const three = yield* standInLine(store, { resource, owner: "three", permits: 4, limit: 4 })
@@ -42,7 +42,7 @@ export const inspectingLaws = (law: Law): void => {
       const names = [resource, `${resource}/`, `${resource}/1`, `${resource}1`, `${resource}:1`, `${resource}\u0000`]
       const leases = []
       for (const name of names.slice(1)) leases.push(yield* store.claim({ resource: name, owner: name, waitFor: 0 }))
-      assert.deepStrictEqual(yield* store.inspect(resource), { holders: [], waiters: [] })
+      assert.deepStrictEqual(yield* store.inspect(resource), { limit: undefined, holders: [], waiters: [] })
       leases.push(yield* store.claim({ resource, owner: resource, waitFor: 0 }))
       for (const name of names) {
         assert.deepStrictEqual((yield* store.inspect(name)).holders.map((it) => it.owner), [name])

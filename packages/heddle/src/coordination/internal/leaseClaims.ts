@@ -6,14 +6,14 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { InvalidClaim, LeaseTimeout, LimitMismatch, StoreUnavailable } from "../Lease.ts"
-import type { ClaimError, ClaimRequest, Lease, LeaseLost, Restore, TryClaimError } from "../Lease.ts"
+import type { ClaimError, ClaimRequest, Lease, Restore, TryClaimError } from "../Lease.ts"
 import type { Backend, Claim, Granted, Steps } from "../LeaseBackend.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
 import { bounded } from "./bounded.ts"
-import { runHeld } from "./leaseGuard.ts"
+import { HeldLease } from "./heldLease.ts"
 import { Hold, Keeper } from "./leaseKeeper.ts"
 import { leaseMetrics } from "./leaseMetrics.ts"
-import { checkRequest, checkResource, checkValue } from "./leaseRequest.ts"
+import { checkLimit, checkRequest, checkResource } from "./leaseRequest.ts"
 import type { CheckedRequest } from "./leaseRequest.ts"
 
 export const makeStore = <E, R>(
@@ -118,6 +118,11 @@ class Claims {
       })
     })
 
+  readonly resize: LeaseStore["Service"]["resize"] = (resource, limit) => {
+    const wrong = checkResource(resource) ?? checkLimit(limit)
+    return wrong === undefined ? this.steps.resize(resource, limit) : Effect.fail(wrong)
+  }
+
   readonly inspect: LeaseStore["Service"]["inspect"] = (resource) => {
     const wrong = checkResource(resource)
     return wrong === undefined ? this.steps.inspect(resource) : Effect.fail(wrong)
@@ -192,71 +197,3 @@ class Claims {
 }
 
 const releaseWithScope = (lease: Lease) => Effect.addFinalizer(() => Effect.sync(() => lease.releaseUnsafe()))
-
-class HeldLease implements Lease {
-  readonly token: bigint
-  private readonly kept: Hold
-  private readonly keeper: Keeper
-  private back = false
-  constructor(kept: Hold, token: bigint, keeper: Keeper) {
-    this.kept = kept
-    this.token = token
-    this.keeper = keeper
-  }
-  get id() {
-    return this.kept.claim.id
-  }
-  get resource() {
-    return this.kept.claim.resource
-  }
-  get owner() {
-    return this.kept.claim.owner
-  }
-  get permits() {
-    return this.kept.claim.permits
-  }
-  /** It goes out whatever comes: an interruption ends the wait, also that of the section it is called from. */
-  get release() {
-    return Effect.uninterruptibleMask((restore) => {
-      if (!this.end()) return Effect.void
-      const { claim } = this.kept
-      const { steps } = this.keeper
-      return Effect.onInterrupt(restore(steps.release(claim)), () => Effect.sync(() => steps.releaseUnsafe(claim)))
-    })
-  }
-  isAlive(): boolean {
-    return this.keeper.isAlive(this.kept)
-  }
-  guard<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
-    return Effect.suspend((): Effect.Effect<A, E | LeaseLost, R> =>
-      this.isAlive() ? effect : Effect.fail(this.kept.lost(this.token))
-    )
-  }
-  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
-    return runHeld(this.keeper, this.kept, this.token, effect)
-  }
-  update(value: string): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable> {
-    const wrong = checkValue(value)
-    if (wrong !== undefined) return Effect.fail(wrong)
-    return this.guard(Effect.flatMap(this.keeper.steps.update(this.kept.claim, value), (known) => {
-      if (known) return Effect.void
-      this.keeper.end(this.kept, "revoked")
-      return Effect.fail(this.kept.lost(this.token))
-    }))
-  }
-  pass(): Lease | undefined {
-    const next = this.token + 1n
-    const end = this.kept.token + BigInt(this.kept.claim.tokens)
-    return next < end && this.isAlive() ? new HeldLease(this.kept, next, this.keeper) : undefined
-  }
-  releaseUnsafe(): void {
-    if (this.end()) this.keeper.steps.releaseUnsafe(this.kept.claim)
-  }
-  /** A lost lease is given back as well: the store may not know yet, and what ran under it is over. */
-  private end(): boolean {
-    if (this.kept.over === "released" || this.back) return false
-    this.back = true
-    this.keeper.end(this.kept, "released")
-    return true
-  }
-}

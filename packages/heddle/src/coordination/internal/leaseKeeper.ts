@@ -13,7 +13,7 @@ import type { LeaseMetrics } from "./leaseMetrics.ts"
  * forward with each renewal and is -Infinity once the lease is over.
  */
 export class Hold {
-  readonly claim: Claim
+  claim: Claim
   readonly token: bigint
   until: number
   renewAt: number

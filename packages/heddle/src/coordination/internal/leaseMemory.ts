@@ -75,8 +75,12 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
     const inspect = (resource: string): Inspection => {
       const now = alarm.now()
       const state = states.get(resource)
+      const holders = (state?.holders ?? []).filter((holder) => holder.until > now)
+      const waiters = state?.queue ?? []
+      const used = holders.length + waiters.length > 0
       return {
-        holders: (state?.holders ?? []).filter((holder) => holder.until > now).map((holder) => ({
+        limit: used || state?.limit !== state?.named ? state?.limit : undefined,
+        holders: holders.map((holder) => ({
           id: holder.id,
           owner: holder.owner,
           value: holder.value,
@@ -84,7 +88,7 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
           token: BigInt(holder.token),
           age: now - holder.since
         })),
-        waiters: (state?.queue ?? []).map(({ id, owner, permits, since }) => ({ id, owner, permits, age: now - since }))
+        waiters: waiters.map(({ id, owner, permits, since }) => ({ id, owner, permits, age: now - since }))
       }
     }
 
@@ -101,8 +105,9 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
       release: (claim) => Effect.sync(() => release(claim)),
       releaseUnsafe: release,
       abandonUnsafe: release,
-      update: (claim, value) =>
-        Effect.sync(() => run(claim.resource, { _tag: "Update", id: claim.id, value })._tag === "Done"),
+      update: (claim, change) =>
+        Effect.sync(() => run(claim.resource, { _tag: "Update", id: claim.id, ...change })._tag === "Done"),
+      resize: (resource, limit) => Effect.sync(() => void run(resource, { _tag: "Resize", limit })),
       inspect: (resource) => Effect.sync(() => inspect(resource)),
       changes: (resource) =>
         Stream.callback<Inspection>((queue) =>

@@ -5,6 +5,9 @@ import type { ClaimRequest } from "../Lease.ts"
 
 const day = 86_400_000
 
+/** How many permits a resource can have: as good as no limit. */
+export const mostPermits = 2 ** 31 - 1
+
 export interface CheckedRequest {
   readonly resource: string
   readonly permits: number
@@ -47,15 +50,19 @@ export const checkPasses = (passes: number | undefined): InvalidClaim | undefine
 export const checkValue = (value: string): InvalidClaim | undefined =>
   isText(value, 0, 65_536) ? undefined : invalid("value", "must be a well-formed string of at most 65,536 characters")
 
+export const checkLimit = (limit: number): InvalidClaim | undefined =>
+  isWhole(limit, 1, mostPermits) ? undefined : invalid("limit", "must be a whole number from 1 to 2,147,483,647")
+
+export const checkPermits = (permits: number, most: number): InvalidClaim | undefined =>
+  isWhole(permits, 1, most) ? undefined : invalid("permits", `must be a whole number from 1 to ${most}`)
+
 export const checkRequest = (request: ClaimRequest, defaultOwner: string): CheckedRequest | InvalidClaim => {
   const { limit = 1, owner = defaultOwner, permits = 1, resource, tokens = 1, value = "" } = request
   const ttl = toMillis(request.ttl, 10_000)
   const waitFor = toMillis(request.waitFor, 30_000)
-  const text = checkResource(resource) ?? checkValue(value)
-  if (text !== undefined) return text
+  const wrong = checkResource(resource) ?? checkValue(value) ?? checkLimit(limit) ?? checkPermits(permits, limit)
+  if (wrong !== undefined) return wrong
   if (!isText(owner, 0, 1024)) return invalid("owner", "must be a well-formed string of at most 1,024 characters")
-  if (!isWhole(limit, 1, 2 ** 31 - 1)) return invalid("limit", "must be a whole number from 1 to 2,147,483,647")
-  if (!isWhole(permits, 1, limit)) return invalid("permits", `must be a whole number from 1 to the limit, ${limit}`)
   if (!isWhole(tokens, 1, 1000)) return invalid("tokens", "must be a whole number from 1 to 1,000")
   if (!(ttl >= 10 && ttl <= day)) return invalid("ttl", "must be a duration from 10 milliseconds to 1 day")
   if (!(waitFor >= 0)) return invalid("waitFor", "must be a duration of 0 or more")

@@ -1,0 +1,21 @@
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { DistributedLock, LeaseAbility, LeaseStore } from "heddle/coordination"
+import { describe, expectTypeOf, test } from "vitest"
+
+declare const plain: Layer.Layer<LeaseStore.LeaseStore>
+const app = DistributedLock.withLock("key")(Effect.void).pipe(LeaseAbility.needs(LeaseAbility.Fenced))
+
+describe("an app that needs an ability", () => {
+  test("has it in its requirements", () => {
+    expectTypeOf<Effect.Services<typeof app>>().toEqualTypeOf<LeaseStore.LeaseStore | LeaseAbility.Fenced>()
+  })
+  test("does not run on a layer without it", () => {
+    const left = app.pipe(Effect.provide(plain))
+    expectTypeOf<Effect.Services<typeof left>>().toEqualTypeOf<LeaseAbility.Fenced>()
+  })
+  test("runs on a layer that has it", () => {
+    const left = app.pipe(Effect.provide(LeaseStore.layerMemory))
+    expectTypeOf<Effect.Services<typeof left>>().toEqualTypeOf<never>()
+  })
+})
