@@ -1,4 +1,4 @@
-// One Redis and one etcd for all test files of a project. A test file reads an address with `inject("redisUrl")`.
+// One Redis, one etcd and one PostgreSQL for all test files of a project. A test file reads an address with `inject("redisUrl")`.
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -9,17 +9,19 @@ declare module "vitest" {
   interface ProvidedContext {
     readonly redisUrl: string
     readonly etcdUrl: string
+    readonly postgresUrl: string
   }
 }
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const scope = Scope.makeUnsafe()
   const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  const servers = Effect.all([Servers.redis, Servers.etcd], { concurrency: "unbounded" })
-  const [redis, etcd] = await Effect.runPromise(
+  const servers = Effect.all([Servers.redis, Servers.etcd, Servers.postgres], { concurrency: "unbounded" })
+  const [redis, etcd, postgres] = await Effect.runPromise(
     servers.pipe(Scope.provide(scope), Effect.onError(() => Scope.close(scope, Exit.void)))
   )
   project.provide("redisUrl", redis.url)
   project.provide("etcdUrl", etcd.url)
+  project.provide("postgresUrl", postgres.url)
   return stop
 }

@@ -13,7 +13,7 @@ import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { isStopped, members, signal, watchdogMark } from "./internal/ProcessTree.ts"
+import { isGone, isStopped, members, signal, watchdogMark } from "./internal/ProcessTree.ts"
 import * as TempFolder from "./internal/TempFolder.ts"
 import { inRealTime, until } from "./internal/until.ts"
 
@@ -105,8 +105,17 @@ export interface Spec {
 const startDeadline = "30 seconds"
 const host = "127.0.0.1"
 
-// The server's own group (`detached`) holds the watchdog too; it reads until the runner's end of the pipe is gone.
-const watchdog = `: ${watchdogMark}; (read _ <&3; kill -KILL 0) & exec "$@" 3<&-`
+// The server's own group (`detached`) holds the watchdog too; it reads until the runner's end of the pipe is gone. A server's
+// children may have groups of their own (PostgreSQL), and one that is stopped does not see its parent die.
+const children = `
+  read -r me _ </proc/self/stat
+  for stat in /proc/[0-9]*/stat; do
+    read -r line <$stat
+    child=\${line%% *}
+    set -- \${line##*) }
+    [ "$2" != $$ ] || [ "$child" = "$me" ] || kill -KILL $child
+  done`
+const watchdog = `: ${watchdogMark}; (read _ <&3; { ${children}; } 2>&-; kill -KILL 0) & exec "$@" 3<&-`
 
 /**
  * Starts a server, waits until it answers, and kills it when the scope closes.
@@ -159,8 +168,10 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
     const doomed = running
     if (doomed === undefined) return Effect.void
     const id = doomed.child.pid
-    if (id !== undefined && !hasEnded(doomed.child)) signal([...members(id), -id], "SIGKILL")
-    return Effect.promise(() => doomed.ended)
+    const all = id === undefined || hasEnded(doomed.child) ? [] : members(id)
+    if (id !== undefined && all.length > 0) signal([...all, -id], "SIGKILL")
+    const gone = Effect.sync(() => all.every(isGone))
+    return Effect.andThen(Effect.promise(() => doomed.ended), until(gone, "5 seconds"))
   })
 
   const start = Effect.gen(function*() {

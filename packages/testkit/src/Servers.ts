@@ -1,9 +1,9 @@
 /**
  * Real servers for tests: each call starts private ones that live as long as its scope.
  *
- * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL` or `HEDDLE_ETCD_URL` (nothing is started then;
- * several are separated by commas, and used where a call asks for no more than there are), `PATH` and the usual folders, the
- * cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
+ * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_ETCD_URL` or `HEDDLE_POSTGRES_URL`
+ * (nothing is started then; several are separated by commas, and used where a call asks for no more than there are), `PATH`
+ * and the usual folders, the cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
  * cache that needs no root and installs nothing. What is not found is a {@link Server.ServerError}, never a skipped test.
  *
  * @since 0.1.0
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Binary, find, given, type Program } from "./internal/Binaries.ts"
 import * as etcdServer from "./internal/etcd.ts"
+import * as postgresServer from "./internal/postgres.ts"
 import * as redisServer from "./internal/redis.ts"
 import { fromUrl, type Server, type ServerError } from "./Server.ts"
 
@@ -57,6 +58,25 @@ export const etcdCluster = (count: number): Started => several(etcdServer, "etcd
  * @category etcd
  */
 export const etcd: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(etcdCluster(1), Arr.headNonEmpty)
+
+/**
+ * One PostgreSQL server, which lets the superuser `postgres` in without a password. Ready after 0.5 s to 1 s.
+ *
+ * **Details**
+ *
+ * What was committed survives `kill` and comes back with `restart()`. The verbs act on the whole tree of its processes.
+ *
+ * **Gotchas**
+ *
+ * PostgreSQL refuses to run as root. Started by root it runs as the user `postgres`, else `nobody`, through `setpriv`.
+ *
+ * @since 0.1.0
+ * @category postgres
+ */
+export const postgres: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
+  several(postgresServer, "postgres", 1),
+  Arr.headNonEmpty
+)
 
 /**
  * Servers of one call, at least one, in the order of their names.

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { find } from "../src/internal/Binaries.ts"
 import { tryLock, unlock } from "../src/internal/PidLock.ts"
 import * as Ports from "../src/internal/Ports.ts"
+import { isGone, isStopped, members } from "../src/internal/ProcessTree.ts"
 import * as TempFolder from "../src/internal/TempFolder.ts"
 import { until } from "../src/internal/until.ts"
 import * as Server from "../src/Server.ts"
@@ -43,6 +44,46 @@ const etcdCall = (url: string, method: string, body: Record<string, string>) =>
     if (!response.ok) throw new Error(text)
     return text
   })
+
+/** The column of the first row that a query gives, the error's fields, or the code of the socket's error. */
+const query = (port: number, sql: string, column = 0) =>
+  Effect.callback<string>((resume) => {
+    const message = (type: string, body: string) => {
+      const head = Buffer.from(`${type}\0\0\0\0`, "latin1")
+      head.writeUInt32BE(Buffer.byteLength(body) + 4, type.length)
+      return Buffer.concat([head, Buffer.from(body)])
+    }
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(message("", "\0\x03\0\0user\0postgres\0\0"))
+      socket.write(message("Q", `${sql}\0`))
+    })
+    let received = Buffer.alloc(0)
+    let answer = ""
+    let ready = 0
+    const end = (result: string) => {
+      socket.destroy()
+      resume(Effect.succeed(result))
+    }
+    socket.on("data", (data) => {
+      received = Buffer.concat([received, data])
+      while (received.length >= 5 && received.length > received.readUInt32BE(1)) {
+        const [type, body] = [received.toString("latin1", 0, 1), received.subarray(5, received.readUInt32BE(1) + 1)]
+        received = received.subarray(body.length + 5)
+        if (type === "E") answer = body.toString()
+        if (type === "D" && answer === "") {
+          let at = 2
+          for (let skip = 0; skip < column; skip++) at += 4 + Math.max(0, body.readInt32BE(at))
+          answer = body.toString("utf8", at + 4, at + 4 + Math.max(0, body.readInt32BE(at)))
+        }
+        if (type === "Z" && ++ready === 2) end(answer)
+      }
+    })
+    socket.on("error", (error) => end("code" in error ? String(error.code) : error.message))
+    socket.on("close", () => end(answer))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
 
 const base64 = (text: string) => Buffer.from(text).toString("base64")
 const put = (url: string, value: string) => etcdCall(url, "put", { key: base64("key"), value: base64(value) })
@@ -186,6 +227,63 @@ describe("etcd", () => {
         assert.strictEqual(yield* get(c.url), "after")
         yield* a.restart()
         assert.strictEqual(yield* get(a.url), "after")
+      }),
+    60_000
+  )
+})
+
+describe("postgres", () => {
+  it.live("keeps what was committed over kill and restart, and forgets it when asked to", () =>
+    Effect.gen(function*() {
+      const postgres = yield* Servers.postgres
+      assert.strictEqual(postgres.url, `postgres://postgres@127.0.0.1:${postgres.port}/postgres`)
+      yield* query(postgres.port, "create table t as select 'kept' as v")
+      assert.strictEqual(yield* query(postgres.port, "select v from t"), "kept")
+      yield* postgres.kill
+      assert.strictEqual(yield* query(postgres.port, "select 1"), "ECONNREFUSED")
+      yield* postgres.restart()
+      assert.strictEqual(yield* query(postgres.port, "select v from t"), "kept")
+      yield* postgres.restart({ keepData: false })
+      assert.include(yield* query(postgres.port, "select v from t"), "42P01")
+    }), 30_000)
+
+  it.live("a stopped server stands still as a whole, and goes on as a whole", () =>
+    Effect.gen(function*() {
+      const postgres = yield* Servers.postgres
+      // A session that is there already is served by a process of its own.
+      const session = yield* Effect.forkChild(query(postgres.port, "select pg_sleep(2), 'awake'", 1))
+      assert.isTrue(yield* until(Effect.map(query(postgres.port, asleep), (answer) => answer === "1"), "1 second"))
+      yield* postgres.stop
+      assert.isTrue(members(yield* postgres.pid).every(isStopped))
+      const late = yield* Effect.forkChild(query(postgres.port, "select 'late'"), { startImmediately: true })
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(Fiber.join(late), "100 millis")))
+      const again = yield* Effect.forkChild(query(postgres.port, "select 'again'"), { startImmediately: true })
+      yield* postgres.continue
+      const answers = Effect.all([Fiber.join(session), Fiber.join(again)])
+      assert.deepStrictEqual(yield* Effect.timeout(answers, "10 seconds"), ["awake", "again"])
+    }), 30_000)
+
+  it.live(
+    "killed while it is stopped, none of its processes is left, with or without its runner",
+    () =>
+      Effect.gen(function*() {
+        const ids = yield* Effect.scoped(Effect.gen(function*() {
+          const postgres = yield* Servers.postgres
+          yield* postgres.stop
+          return members(yield* postgres.pid)
+        }))
+        assert.isAbove(ids.length, 3)
+        assert.isTrue(ids.every(isGone))
+        const runner = yield* run(`
+        const postgres = yield* Servers.postgres
+        yield* postgres.stop
+        console.log(yield* postgres.pid)
+        yield* Effect.never
+      `)
+        const orphans = members(Number(yield* runner.line))
+        assert.isAbove(orphans.length, 3)
+        runner.child.kill("SIGKILL")
+        assert.isTrue(yield* until(Effect.sync(() => orphans.every(isGone)), "5 seconds"))
       }),
     60_000
   )

@@ -88,7 +88,9 @@ const folders = (root: string): ReadonlyArray<string> => [
   ...["usr/local/bin", "usr/bin", "usr/sbin", "opt/homebrew/bin", "usr/lib/rabbitmq/bin"].map((path) =>
     join(root, path)
   ),
-  ...list(join(root, "usr/lib/postgresql")).map((version) => join(root, "usr/lib/postgresql", version, "bin"))
+  ...[...list(join(root, "usr/lib/postgresql"))].sort((a, b) => Number(b) - Number(a)).map((version) =>
+    join(root, "usr/lib/postgresql", version, "bin")
+  )
 ]
 
 const search = (folders: ReadonlyArray<string>, command: string): string | undefined =>

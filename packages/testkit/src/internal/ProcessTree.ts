@@ -33,6 +33,9 @@ export const members = (root: number): ReadonlyArray<number> => {
 export const isStopped = (pid: number): boolean =>
   entries(`/proc/${pid}/task`).every((thread) => /^[TtZX]$/.test(stat(`/proc/${pid}/task/${thread}/stat`)[0] ?? "X"))
 
+/** Whether the process has ended, also where nobody has asked for its exit code yet. */
+export const isGone = (pid: number): boolean => /^[ZX]?$/.test(stat(`/proc/${pid}/stat`)[0] ?? "")
+
 const entries = (folder: string): ReadonlyArray<number> => {
   try {
     return readdirSync(folder).filter((name) => /^\d+$/.test(name)).map(Number)
