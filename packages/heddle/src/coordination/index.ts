@@ -5,6 +5,10 @@
  */
 export * as Alarm from "./Alarm.ts"
 export * as DistributedLock from "./DistributedLock.ts"
+export * as KvBackend from "./KvBackend.ts"
+export * as KvEntry from "./KvEntry.ts"
+export * as KvMachine from "./KvMachine.ts"
+export * as KvStore from "./KvStore.ts"
 export * as Lease from "./Lease.ts"
 export * as LeaseAbility from "./LeaseAbility.ts"
 export * as LeaseBackend from "./LeaseBackend.ts"

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { InvalidClaim, Lease, LeaseLost, StoreUnavailable } from "../Lease.ts"
-import type { Change } from "../LeaseBackend.ts"
+import type { Change, Steps } from "../LeaseBackend.ts"
 import { runHeld } from "./leaseGuard.ts"
 import type { Hold, Keeper } from "./leaseKeeper.ts"
 import { checkPermits, checkValue } from "./leaseRequest.ts"
@@ -10,11 +10,13 @@ export class HeldLease implements Lease {
   readonly token: bigint
   private readonly kept: Hold
   private readonly keeper: Keeper
+  private readonly steps: Steps
   private back = false
-  constructor(kept: Hold, token: bigint, keeper: Keeper) {
+  constructor(kept: Hold, token: bigint, keeper: Keeper, steps: Steps) {
     this.kept = kept
     this.token = token
     this.keeper = keeper
+    this.steps = steps
   }
   get id() {
     return this.kept.claim.id
@@ -32,8 +34,7 @@ export class HeldLease implements Lease {
   get release() {
     return Effect.uninterruptibleMask((restore) => {
       if (!this.end()) return Effect.void
-      const { claim } = this.kept
-      const { steps } = this.keeper
+      const { kept: { claim }, steps } = this
       return Effect.onInterrupt(restore(steps.release(claim)), () => Effect.sync(() => steps.releaseUnsafe(claim)))
     })
   }
@@ -61,7 +62,7 @@ export class HeldLease implements Lease {
     return Effect.tap(this.change({ permits }), () => Effect.sync(shrunk))
   }
   private change(change: Change): Effect.Effect<void, LeaseLost | StoreUnavailable> {
-    return this.guard(Effect.flatMap(this.keeper.steps.update(this.kept.claim, change), (known) => {
+    return this.guard(Effect.flatMap(this.steps.update(this.kept.claim, change), (known) => {
       if (known) return Effect.void
       this.keeper.end(this.kept, "revoked")
       return Effect.fail(this.kept.lost(this.token))
@@ -70,10 +71,10 @@ export class HeldLease implements Lease {
   pass(): Lease | undefined {
     const next = this.token + 1n
     const end = this.kept.token + BigInt(this.kept.claim.tokens)
-    return next < end && this.isAlive() ? new HeldLease(this.kept, next, this.keeper) : undefined
+    return next < end && this.isAlive() ? new HeldLease(this.kept, next, this.keeper, this.steps) : undefined
   }
   releaseUnsafe(): void {
-    if (this.end()) this.keeper.steps.releaseUnsafe(this.kept.claim)
+    if (this.end()) this.steps.releaseUnsafe(this.kept.claim)
   }
   /** A lost lease is given back as well: the store may not know yet, and what ran under it is over. */
   private end(): boolean {

@@ -28,7 +28,7 @@ export const makeStore = <E, R>(
       const hold = keeper.holds.get(id)
       if (hold !== undefined) keeper.end(hold, "revoked")
     })
-    const keeper: Keeper = new Keeper(steps, clock, metrics)
+    const keeper: Keeper = new Keeper(steps.renew, clock, metrics)
     yield* Effect.forkScoped(keeper.alarm.run)
     return new Claims(backend, session, steps, keeper)
   })
@@ -188,7 +188,7 @@ class Claims {
     if (granted.until > now) {
       const hold = new Hold(claim, granted, now)
       this.keeper.add(hold)
-      return Effect.succeed(new HeldLease(hold, granted.token, this.keeper))
+      return Effect.succeed(new HeldLease(hold, granted.token, this.keeper, this.steps))
     }
     this.steps.abandonUnsafe(claim)
     const message = "the grant arrived when its lease was over; raise the ttl or see why the store is slow"

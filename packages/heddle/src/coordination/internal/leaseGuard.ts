@@ -4,18 +4,20 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import type { LeaseLost } from "../Lease.ts"
-import type { Hold, Keeper } from "./leaseKeeper.ts"
+import type { Hold, Keeper, Kept } from "./leaseKeeper.ts"
+
+type Watch = Pick<Keeper<Kept>, "isAlive">
 
 /** What a fiber runs under, and what that runs under in turn. */
 class Section {
   readonly outer: Section | undefined
-  private readonly keeper: Keeper
-  private readonly hold: Hold
+  private readonly keeper: Watch
+  private readonly hold: Hold<Kept>
   /** False once the section is over: a detached fiber of it that lives on is no longer bound to the lease. */
   open = true
   /** Interrupted already: their finalizers still have steps to run. */
   private stopped: WeakSet<Fiber.Fiber<unknown, unknown>> | undefined
-  constructor(keeper: Keeper, hold: Hold, outer: Section | undefined) {
+  constructor(keeper: Watch, hold: Hold<Kept>, outer: Section | undefined) {
     this.keeper = keeper
     this.hold = hold
     this.outer = outer
@@ -88,8 +90,8 @@ const guard = <R>(context: Context.Context<R>): Context.Context<R> => {
  * hands it on to the child and waits.
  */
 export const runHeld = <A, E, R>(
-  keeper: Keeper,
-  hold: Hold,
+  keeper: Watch,
+  hold: Hold<Kept>,
   token: bigint,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | LeaseLost, R> =>

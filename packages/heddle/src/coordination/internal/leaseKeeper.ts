@@ -5,22 +5,37 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { Alarm } from "../Alarm.ts"
 import { LeaseLost } from "../Lease.ts"
-import type { Claim, Granted, Steps } from "../LeaseBackend.ts"
+import type { StoreUnavailable } from "../Lease.ts"
+import type { Claim, Granted } from "../LeaseBackend.ts"
 import type { LeaseMetrics } from "./leaseMetrics.ts"
+
+/** What a keeper has to know of what it keeps. */
+export interface Kept {
+  readonly id: string
+  /** What it is called where its loss is told. */
+  readonly resource: string
+  /** Milliseconds. */
+  readonly ttl: number
+}
+
+/** Extends all that are still held: for each its new `until`, or undefined where the store does not know it. */
+export type Renew<C> = (
+  kept: ReadonlyArray<C>
+) => Effect.Effect<ReadonlyArray<number | undefined>, StoreUnavailable>
 
 /**
  * A granted claim while it is held. `until` is the monotonic instant (ms) up to which it is proved alive; it moves
  * forward with each renewal and is -Infinity once the lease is over.
  */
-export class Hold {
-  claim: Claim
+export class Hold<C extends Kept = Claim> {
+  claim: C
   readonly token: bigint
   until: number
   renewAt: number
   over: LeaseLost["reason"] | undefined
   /** What to interrupt when the lease is lost. */
   running: Set<() => void> | undefined
-  constructor(claim: Claim, granted: Granted, now: number) {
+  constructor(claim: C, granted: Pick<Granted, "token" | "until">, now: number) {
     this.claim = claim
     this.token = granted.token
     this.until = granted.until
@@ -37,28 +52,28 @@ export class Hold {
  * Keeps every held lease of one store: renews those that are due in one step, a third into their time, and ends those
  * whose deadline passes. One fiber for all.
  */
-export class Keeper {
-  readonly holds = new Map<string, Hold>()
-  readonly steps: Steps
+export class Keeper<C extends Kept = Claim> {
+  readonly holds = new Map<string, Hold<C>>()
+  private readonly renewAll: Renew<C>
   readonly metrics: LeaseMetrics
   readonly alarm: Alarm<Scope.Scope>
   readonly now: () => number
-  private readonly renewing = new Set<Hold>()
+  private readonly renewing = new Set<Hold<C>>()
   /** Those who wait for a grant, and until when. */
   private readonly waits = new Set<{ readonly until: number; readonly giveUp: () => void }>()
-  constructor(steps: Steps, clock: Clock.Clock, metrics: LeaseMetrics) {
-    this.steps = steps
+  constructor(renewAll: Renew<C>, clock: Clock.Clock, metrics: LeaseMetrics) {
+    this.renewAll = renewAll
     this.metrics = metrics
     this.alarm = new Alarm(clock, this.look)
     this.now = this.alarm.now
   }
 
-  add(hold: Hold): void {
+  add(hold: Hold<C>): void {
     this.holds.set(hold.claim.id, hold)
     this.alarm.ring(hold.renewAt)
   }
 
-  end(hold: Hold, reason: LeaseLost["reason"]): void {
+  end(hold: Hold<C>, reason: LeaseLost["reason"]): void {
     if (hold.over !== undefined) return
     hold.over = reason
     hold.until = -Infinity
@@ -69,7 +84,7 @@ export class Keeper {
   }
 
   /** Whether the hold is alive now; one that is found past its deadline ends here. */
-  isAlive(hold: Hold): boolean {
+  isAlive(hold: Hold<C>): boolean {
     if (hold.until > this.now()) return true
     this.end(hold, "expired")
     return false
@@ -110,7 +125,7 @@ export class Keeper {
   /** Ends what is overdue, starts the renewal of what is due, and tells when to look again. */
   private readonly look = Effect.suspend(() => {
     const now = this.now()
-    const due: Array<Hold> = []
+    const due: Array<Hold<C>> = []
     let next = Infinity
     for (const hold of this.holds.values()) {
       if (!this.isAlive(hold)) continue
@@ -129,8 +144,8 @@ export class Keeper {
     return Effect.as(Effect.forkScoped(this.renew(due)), next)
   })
 
-  private readonly renew = (due: ReadonlyArray<Hold>): Effect.Effect<void> =>
-    Effect.match(this.steps.renew(due.map((hold) => hold.claim)), {
+  private readonly renew = (due: ReadonlyArray<Hold<C>>): Effect.Effect<void> =>
+    Effect.match(this.renewAll(due.map((hold) => hold.claim)), {
       onFailure: () => this.notRenewed(due),
       onSuccess: (untils) => due.forEach((hold, index) => this.renewed(hold, untils[index]))
     }).pipe(Effect.ensuring(Effect.sync(() => {
@@ -140,7 +155,7 @@ export class Keeper {
       }
     })))
 
-  private renewed(hold: Hold, until: number | undefined): void {
+  private renewed(hold: Hold<C>, until: number | undefined): void {
     if (hold.over !== undefined) return
     if (until === undefined) return this.end(hold, "revoked")
     this.metrics.renewed("renewed", 1)
@@ -149,7 +164,7 @@ export class Keeper {
     hold.renewAt = now + (hold.until - now) / 3
   }
 
-  private notRenewed(due: ReadonlyArray<Hold>): void {
+  private notRenewed(due: ReadonlyArray<Hold<C>>): void {
     this.metrics.renewed("failed", due.length)
     const now = this.now()
     for (const hold of due) hold.renewAt = now + Math.min(hold.claim.ttl / 10, 1000)
