@@ -113,7 +113,10 @@ export class Etcd extends Context.Service<Etcd, {
  * @category models
  */
 export interface Options {
-  /** The members, as `http://host:port` or `https://host:port`; a host may be a name or an address. */
+  /**
+   * The members, each as `http://host:port` or `https://host:port`, or all of them as `etcd://a:2379,b:2379,c:2379` (`etcds`
+   * for TLS); a host may be a name or an address.
+   */
   readonly url: string | ReadonlyArray<string>
   /** The user to log in as. Default: none. */
   readonly username?: string | undefined
@@ -201,8 +204,16 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Etc
 
 const refuse = (why: string) => Effect.fail(Failure.of("Refused", why))
 
+/** `etcd://a,b` names several members in one address. */
+const membersOf = (url: string): ReadonlyArray<string> => {
+  const [, secure, hosts] = /^etcd(s?):\/\/(.*)$/.exec(url) ?? []
+  return hosts === undefined ? [url] : hosts.split(",").map((host) => `http${secure}://${host}`)
+}
+
 const channelOptions = ({ password, requestTimeout = "5 seconds", tls, url, username }: Options) => {
-  const urls = (typeof url === "string" ? [url] : url).map((text) => URL.canParse(text) ? new URL(text) : undefined)
+  const urls = (typeof url === "string" ? [url] : url).flatMap(membersOf).map((text) =>
+    URL.canParse(text) ? new URL(text) : undefined
+  )
   const members: Array<string> = []
   for (const member of urls) {
     if (member === undefined || !/^https?:$/.test(member.protocol) || member.protocol !== urls[0]?.protocol) {

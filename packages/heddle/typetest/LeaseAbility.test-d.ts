@@ -4,6 +4,8 @@ import { DistributedLock, LeaseAbility, LeaseStore } from "heddle/coordination"
 import { describe, expectTypeOf, test } from "vitest"
 
 declare const plain: Layer.Layer<LeaseStore.LeaseStore>
+declare const quorum: Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.SurvivesFailover>
+declare const raft: Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.All | LeaseAbility.SurvivesFailover>
 const app = DistributedLock.withLock("key")(Effect.void).pipe(LeaseAbility.needs(LeaseAbility.Fenced))
 
 describe("an app that needs an ability", () => {
@@ -17,5 +19,19 @@ describe("an app that needs an ability", () => {
   test("runs on a layer that has it", () => {
     const left = app.pipe(Effect.provide(LeaseStore.layerMemory))
     expectTypeOf<Effect.Services<typeof left>>().toEqualTypeOf<never>()
+  })
+})
+
+describe("a store that is chosen by configuration", () => {
+  test("promises what all of the stores do that it may be", () => {
+    const all = LeaseStore.layerConfig({ etcd: () => Promise.resolve(raft) })
+    const left = app.pipe(Effect.provide(all))
+    expectTypeOf<Effect.Services<typeof left>>().toEqualTypeOf<never>()
+    const some = LeaseStore.layerConfig<LeaseStore.LeaseStore, never>({
+      etcd: () => Promise.resolve(raft),
+      redlock: () => Promise.resolve(quorum)
+    })
+    const needy = app.pipe(Effect.provide(some))
+    expectTypeOf<Effect.Services<typeof needy>>().toEqualTypeOf<LeaseAbility.Fenced>()
   })
 })

@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { Inspection, StoreUnavailable } from "./Lease.ts"
+import type { Inspection, InvalidClaim, StoreUnavailable } from "./Lease.ts"
 
 /**
  * A request as a backend sees it: checked, complete, and with an id of its own. Asking again with the same id is safe.
@@ -63,14 +63,15 @@ export interface Change {
 }
 
 /**
- * The atomic steps that a backend fills; `make` turns them into the service.
+ * The atomic steps that a backend fills; `make` turns them into the service. A backend that cannot do all that a claim may
+ * ask for refuses it with `InvalidClaim`, before any round trip.
  *
  * @category backends
  * @since 0.1.0
  */
 export interface Steps {
   /** Takes the permits, or stands in line, or is refused: one step, which does not wait for its turn. */
-  readonly ask: (claim: Claim) => Effect.Effect<Answer, StoreUnavailable>
+  readonly ask: (claim: Claim) => Effect.Effect<Answer, InvalidClaim | StoreUnavailable>
   /** Extends all leases that are still held: for each its new `until`, or undefined where the store does not know it. */
   readonly renew: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<number | undefined>, StoreUnavailable>
   /** Gives back what the claim holds, or takes it out of the line; touches nothing else. */
@@ -80,9 +81,9 @@ export interface Steps {
   /** `releaseUnsafe` for a claim whose fate is unknown: queued, granted, refused, or not even arrived. */
   readonly abandonUnsafe: (claim: Claim) => void
   /** Changes a held lease; false where the store does not know it. */
-  readonly update: (claim: Claim, change: Change) => Effect.Effect<boolean, StoreUnavailable>
+  readonly update: (claim: Claim, change: Change) => Effect.Effect<boolean, InvalidClaim | StoreUnavailable>
   /** Sets how many permits there are, whatever callers name; kept until it is set to what they name. */
-  readonly resize: (resource: string, limit: number) => Effect.Effect<void, StoreUnavailable>
+  readonly resize: (resource: string, limit: number) => Effect.Effect<void, InvalidClaim | StoreUnavailable>
   readonly inspect: (resource: string) => Effect.Effect<Inspection, StoreUnavailable>
   readonly changes: (resource: string) => Stream.Stream<Inspection, StoreUnavailable>
 }

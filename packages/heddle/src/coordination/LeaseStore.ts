@@ -8,10 +8,13 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { makeStore } from "./internal/leaseClaims.ts"
@@ -125,3 +128,68 @@ export const layerMemory: Layer.Layer<LeaseStore | LeaseAbility.All> = Layer.mer
   Layer.effect(LeaseStore, make({ backend: "memory", owner: "local", timeout: Infinity, steps: memorySteps })),
   LeaseAbility.layerAll
 )
+
+/**
+ * The configuration names a store that there is no loader for, or no store at all. Correct it: `message` lists what it can be.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnknownBackend extends Schema.TaggedError<UnknownBackend>()("UnknownBackend", {
+  variable: Schema.String,
+  valid: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `${this.variable} must be one of ${this.valid.join(", ")}`
+  }
+}
+
+/**
+ * Keeps leases where the variable `HEDDLE_LEASES` says: `memory`, or an address whose scheme is the name of a loader.
+ *
+ * **Details**
+ *
+ * Only the loader that is named runs, so only that backend's package is loaded. The layer promises what all of the stores
+ * promise, memory among them: where the loaders differ, name in `I` what the app stands on. A value that names no store
+ * fails with `UnknownBackend` when the layer is built; it never falls back to memory.
+ *
+ * **Example** (Memory in tests, Redis in production)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect, type Redacted } from "effect"
+ * import { DistributedLock, LeaseStore } from "heddle/coordination"
+ *
+ * const redis = async (url: Redacted.Redacted<string>) => {
+ *   const { RedisLeaseStore } = await import("@heddle/redis")
+ *   return RedisLeaseStore.layer({ url })
+ * }
+ * const leases = LeaseStore.layerConfig({ redis, rediss: redis })
+ *
+ * const program = DistributedLock.withLock("key")(Effect.succeed("held")).pipe(
+ *   Effect.provide(leases),
+ *   Effect.provide(
+ *     ConfigProvider.layer(ConfigProvider.fromUnknown({ HEDDLE_LEASES: "memory" }))
+ *   )
+ * )
+ * await Effect.runPromise(program) // => "held"
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = <I extends LeaseStore | LeaseAbility.All, E>(
+  load: Readonly<Record<string, (url: Redacted.Redacted<string>) => Promise<Layer.Layer<I, E>>>>
+): Layer.Layer<I, E | UnknownBackend | Config.ConfigError> => {
+  const valid = ["memory", ...Object.keys(load).map((name) => `${name}://…`)]
+  const select = (url: Redacted.Redacted<string>): Effect.Effect<Layer.Layer<I, E>, UnknownBackend> => {
+    const [name = "", address] = Redacted.value(url).split("://")
+    if (name === "memory" && address === undefined) return Effect.succeed(layerMemory)
+    const loader = address === undefined || !Object.hasOwn(load, name) ? undefined : load[name]
+    return loader === undefined
+      ? Effect.fail(new UnknownBackend({ variable, valid }))
+      : Effect.promise(() => loader(url))
+  }
+  return Layer.unwrap(Effect.flatMap(Config.Redacted(variable), select))
+}
+
+const variable = "HEDDLE_LEASES"

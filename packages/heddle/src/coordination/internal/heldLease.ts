@@ -61,7 +61,7 @@ export class HeldLease implements Lease {
     }
     return Effect.tap(this.change({ permits }), () => Effect.sync(shrunk))
   }
-  private change(change: Change): Effect.Effect<void, LeaseLost | StoreUnavailable> {
+  private change(change: Change): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable> {
     return this.guard(Effect.flatMap(this.steps.update(this.kept.claim, change), (known) => {
       if (known) return Effect.void
       this.keeper.end(this.kept, "revoked")

@@ -104,7 +104,7 @@ class Claims {
       const claim = this.toClaim(checked, false)
       return Effect.matchCauseEffect(restore(this.steps.ask(claim)), {
         onFailure: (cause) => this.abandon(claim, cause),
-        onSuccess: (answer): Effect.Effect<Option.Option<Lease>, LimitMismatch | StoreUnavailable> => {
+        onSuccess: (answer): Effect.Effect<Option.Option<Lease>, TryClaimError> => {
           switch (answer._tag) {
             case "Granted":
               return Effect.map(this.hold(claim, answer), Option.some)
