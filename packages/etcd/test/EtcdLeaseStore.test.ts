@@ -38,6 +38,9 @@ leaseStoreLaws(
   EtcdLeaseStore.layer({ url: `http://127.0.0.1:${lawProxy.port}`, prefix, requestTimeout: "2 seconds" }),
   {
     shared: true,
+    weighted: true,
+    fair: true,
+    described: true,
     worker: {
       module: new URL("./fixtures/leaseWorker.ts", import.meta.url),
       env: { URL: server.url, PREFIX: prefix }

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { leaseStoreLaws } from "@heddle/testkit/laws"
+import { allAbilities, leaseStoreLaws } from "@heddle/testkit/laws"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { LeaseStore } from "heddle/coordination"
@@ -7,12 +7,12 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as SharedMemory from "./SharedMemory.ts"
 
-leaseStoreLaws("memory", LeaseStore.layerMemory, { weighted: true })
+leaseStoreLaws("memory", LeaseStore.layerMemory, allAbilities)
 
 const shared = await Effect.runPromise(Scope.provide(SharedMemory.make, Scope.makeUnsafe()))
 leaseStoreLaws("memory that several stores share", shared.layer, {
   shared: true,
-  weighted: true,
+  ...allAbilities,
   forget: shared.forget,
   cut: shared.cut,
   remnants: shared.remnants

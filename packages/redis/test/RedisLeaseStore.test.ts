@@ -24,6 +24,9 @@ const heal = () => proxy.heal
 
 leaseStoreLaws("redis", RedisLeaseStore.layer(options), {
   shared: true,
+  weighted: true,
+  fair: true,
+  described: true,
   worker: { module: new URL("fixtures/leaseWorker.ts", import.meta.url), env: { REDIS_URL: url } },
   forget: (resource) => admin((redis) => redis.del(`heddle:{${resource}}`)),
   wipe: admin((redis) => redis.flushall()),

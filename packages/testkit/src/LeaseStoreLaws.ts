@@ -46,11 +46,25 @@ export interface Abilities {
   readonly cut?: Effect.Effect<void, unknown, Scope.Scope>
   /** Loses the grants that the server pushes to waiters, and nothing else, until the scope closes. */
   readonly dropPushes?: Effect.Effect<void, unknown, Scope.Scope>
-  /** Claims may be for part of the permits, and the permits may change. */
+  /** As `LeaseAbility.Weighted`: claims may be for any number of the permits. */
   readonly weighted?: true
+  /** A holder can give part of its permits back, and a resource can be resized. */
+  readonly resizable?: true
+  /** As `LeaseAbility.Fair`: claims of all stores are served in order of arrival. */
+  readonly fair?: true
+  /** As `LeaseAbility.Described`: holders have values. */
+  readonly described?: true
   /** How many entries of resources the store has on the server; 0 where nobody holds or waits. */
   readonly remnants?: Effect.Effect<number, unknown>
 }
+
+/**
+ * For a store that keeps all that `LeaseAbility.All` names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const allAbilities = { weighted: true, resizable: true, fair: true, described: true } as const
 
 /**
  * Registers the laws of `LeaseStore` as one suite.

@@ -31,6 +31,9 @@ export const lawOf = <E>(layer: Layer.Layer<LeaseStore.LeaseStore, E>): Law => (
       yield* body({ store: yield* another, resource: unique(), another })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
 
+/** Registers laws only for a store that has the ability. */
+export const having = (law: Law, ability: true | undefined): Law => ability === undefined ? () => {} : law
+
 export const unique = (): string => `law-${randomUUID()}`
 
 /** Waits for what must happen; only a hang reaches the deadline. */

@@ -2,15 +2,17 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
+import type { Abilities } from "../LeaseStoreLaws.ts"
+import { having, idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
 
-export const claimingLaws = (law: Law): void => {
+export const claimingLaws = (law: Law, { weighted }: Abilities): void => {
+  const weightedLaw = having(law, weighted)
   law("a free resource is granted at once", ({ resource, store }) =>
     Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, waitFor: 0, owner: "me", permits: 2, limit: 3 })
+      const lease = yield* store.claim({ resource, waitFor: 0, owner: "me" })
       assert.deepStrictEqual(
         { resource: lease.resource, owner: lease.owner, permits: lease.permits, alive: lease.isAlive() },
-        { resource, owner: "me", permits: 2, alive: true }
+        { resource, owner: "me", permits: 1, alive: true }
       )
       yield* lease.release
     }))
@@ -78,7 +80,7 @@ export const claimingLaws = (law: Law): void => {
       assert.deepStrictEqual(tokens, [...tokens].sort((a, b) => Number(a - b)))
     }))
 
-  law(
+  weightedLaw(
     "a small claim does not slip past a large one, nor does tryClaim",
     ({ resource, store }) =>
       Effect.gen(function*() {
@@ -96,7 +98,19 @@ export const claimingLaws = (law: Law): void => {
       })
   )
 
-  law("a large claim that gives up lets in those behind it", ({ resource, store }) =>
+  if (weighted === undefined) {
+    law("a claim for part of the permits is refused, and says so", ({ resource, store }) =>
+      Effect.gen(function*() {
+        for (const request of [{ permits: 2, limit: 3 }, { permits: 1, limit: 2 }]) {
+          assert.deepInclude(yield* Effect.flip(store.claim({ resource, ...request })), { _tag: "InvalidClaim" })
+          assert.deepInclude(yield* Effect.flip(store.tryClaim({ resource, ...request })), { _tag: "InvalidClaim" })
+        }
+        const lease = yield* store.claim({ resource })
+        yield* lease.release
+      }))
+  }
+
+  weightedLaw("a large claim that gives up lets in those behind it", ({ resource, store }) =>
     Effect.gen(function*() {
       const holder = yield* store.claim({ resource, permits: 1, limit: 3, ttl: "1 minute" })
       const large = yield* standInLine(store, { resource, permits: 3, limit: 3 })
@@ -108,7 +122,7 @@ export const claimingLaws = (law: Law): void => {
       yield* holder.release
     }))
 
-  law(
+  weightedLaw(
     "all claims at the head of the line that fit are served together",
     ({ resource, store }) =>
       Effect.gen(function*() {
@@ -128,7 +142,7 @@ export const claimingLaws = (law: Law): void => {
       })
   )
 
-  law(
+  weightedLaw(
     "callers that disagree on the limit are told, and only while it matters",
     ({ resource, store }) =>
       Effect.gen(function*() {

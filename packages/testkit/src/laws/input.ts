@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Lease } from "heddle/coordination"
-import type { Law } from "./Stage.ts"
+import type { Abilities } from "../LeaseStoreLaws.ts"
+import { having, type Law } from "./Stage.ts"
 
 const loneSurrogate = "\uD83D"
 
@@ -25,7 +26,9 @@ const wrong: ReadonlyArray<readonly [field: string, request: Partial<Lease.Claim
   ["value", { value: "x".repeat(65_537) }]
 ]
 
-export const inputLaws = (law: Law): void => {
+export const inputLaws = (law: Law, { described, weighted }: Abilities): void => {
+  const describedLaw = having(law, described)
+  const weightedLaw = having(law, weighted)
   // What ends within one synchronous run made no round trip.
   const failsAtOnce = <A, E>(effect: Effect.Effect<A, E>) =>
     Option.getOrUndefined(Exit.findErrorOption(Effect.runSyncExit(effect)))
@@ -44,39 +47,45 @@ export const inputLaws = (law: Law): void => {
       })
   )
 
-  law("inspect, changes and update check their input as well", ({ resource, store }) =>
-    Effect.gen(function*() {
-      for (const name of ["", loneSurrogate, "x".repeat(1025)]) {
-        assert.deepInclude(failsAtOnce(store.inspect(name)), { _tag: "InvalidClaim", field: "resource" })
-        const changes = Stream.runDrain(store.changes(name))
-        assert.deepInclude(failsAtOnce(changes), { _tag: "InvalidClaim", field: "resource" })
-      }
-      const lease = yield* store.claim({ resource })
-      for (const value of [loneSurrogate, "x".repeat(65_537)]) {
-        assert.deepInclude(failsAtOnce(lease.update(value)), { _tag: "InvalidClaim", field: "value" })
-      }
-      yield* lease.release
-    }))
+  describedLaw(
+    "inspect, changes and update check their input as well",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        for (const name of ["", loneSurrogate, "x".repeat(1025)]) {
+          assert.deepInclude(failsAtOnce(store.inspect(name)), { _tag: "InvalidClaim", field: "resource" })
+          const changes = Stream.runDrain(store.changes(name))
+          assert.deepInclude(failsAtOnce(changes), { _tag: "InvalidClaim", field: "resource" })
+        }
+        const lease = yield* store.claim({ resource })
+        for (const value of [loneSurrogate, "x".repeat(65_537)]) {
+          assert.deepInclude(failsAtOnce(lease.update(value)), { _tag: "InvalidClaim", field: "value" })
+        }
+        yield* lease.release
+      })
+  )
 
-  law("the greatest and the least that a request may say are granted", ({ resource, store }) =>
-    Effect.gen(function*() {
-      const limit = 2 ** 31 - 1
-      const all = yield* store.claim({
-        resource: resource.padEnd(1024, "x"),
-        permits: limit,
-        limit,
-        tokens: 1000,
-        ttl: "1 day",
-        waitFor: Infinity
+  weightedLaw(
+    "the greatest and the least that a request may say are granted",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const limit = 2 ** 31 - 1
+        const all = yield* store.claim({
+          resource: resource.padEnd(1024, "x"),
+          permits: limit,
+          limit,
+          tokens: 1000,
+          ttl: "1 day",
+          waitFor: Infinity
+        })
+        yield* all.release
+        const least = yield* store.claim({
+          resource: resource.slice(-1),
+          permits: 1,
+          limit: 1,
+          ttl: "10 millis",
+          waitFor: 0
+        })
+        yield* least.release
       })
-      yield* all.release
-      const least = yield* store.claim({
-        resource: resource.slice(-1),
-        permits: 1,
-        limit: 1,
-        ttl: "10 millis",
-        waitFor: 0
-      })
-      yield* least.release
-    }))
+  )
 }

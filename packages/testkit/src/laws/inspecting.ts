@@ -4,10 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Lease } from "heddle/coordination"
-import { idle, inTime, type Law, standInLine } from "./Stage.ts"
+import type { Abilities } from "../LeaseStoreLaws.ts"
+import { having, idle, inTime, type Law, standInLine } from "./Stage.ts"
 
-export const inspectingLaws = (law: Law): void => {
-  law(
+export const inspectingLaws = (law: Law, { described, weighted }: Abilities): void => {
+  const describedLaw = having(law, described)
+  const weightedLaw = having(law, weighted)
+  weightedLaw(
     "inspect shows who holds and who waits, with owner, value, permits, token and age",
     ({ resource, store }) =>
       Effect.gen(function*() {
@@ -67,7 +70,7 @@ export const inspectingLaws = (law: Law): void => {
       })
   )
 
-  law("owner and value are any text", ({ resource, store }) =>
+  describedLaw("owner and value are any text", ({ resource, store }) =>
     Effect.gen(function*() {
       for (const text of strange) {
         const lease = yield* store.claim({ resource, owner: text, value: text })
@@ -81,20 +84,23 @@ export const inspectingLaws = (law: Law): void => {
       yield* lease.release
     }))
 
-  law("an update is seen by inspect and changes nothing else", ({ resource, store }) =>
-    Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, owner: "me", value: "old" })
-      yield* lease.update("new")
-      const { holders } = yield* store.inspect(resource)
-      assert.deepStrictEqual(holders.map(({ owner, token, value }) => [owner, token, value]), [[
-        "me",
-        lease.token,
-        "new"
-      ]])
-      yield* lease.release
-    }))
+  describedLaw(
+    "an update is seen by inspect and changes nothing else",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const lease = yield* store.claim({ resource, owner: "me", value: "old" })
+        yield* lease.update("new")
+        const { holders } = yield* store.inspect(resource)
+        assert.deepStrictEqual(holders.map(({ owner, token, value }) => [owner, token, value]), [[
+          "me",
+          lease.token,
+          "new"
+        ]])
+        yield* lease.release
+      })
+  )
 
-  law(
+  describedLaw(
     "changes shows what is now and then each later state, none older after a newer",
     ({ resource, store }) =>
       Effect.gen(function*() {

@@ -4,10 +4,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { LeaseStore } from "heddle/coordination"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { eventually, idle, inTime, type Law, renewals, standInLine } from "./Stage.ts"
+import { eventually, having, idle, inTime, type Law, renewals, standInLine } from "./Stage.ts"
 
-export const loadLaws = (law: Law, { remnants }: Abilities): void => {
-  law("permits in use never pass the limit", ({ resource, store }) =>
+export const loadLaws = (law: Law, { remnants, weighted }: Abilities): void => {
+  const weightedLaw = having(law, weighted)
+  weightedLaw("permits in use never pass the limit", ({ resource, store }) =>
     Effect.gen(function*() {
       const limit = 7
       let inUse = 0

@@ -3,12 +3,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { blockThread, counts, inTime, type Law, standInLine } from "./Stage.ts"
+import { blockThread, counts, having, inTime, type Law, standInLine } from "./Stage.ts"
 
 const ttl = 300
 const longer = 450
 
-export const losingLaws = (law: Law, { forget }: Abilities): void => {
+export const losingLaws = (law: Law, { described, forget }: Abilities): void => {
+  const describedLaw = having(law, described)
   law(
     "after a synchronous block longer than the ttl not one more step runs",
     ({ resource, store }) =>
@@ -131,7 +132,7 @@ export const losingLaws = (law: Law, { forget }: Abilities): void => {
         })
     )
 
-    law(
+    describedLaw(
       "an update of a lease that the store forgot fails and ends it",
       ({ resource, store }) =>
         Effect.gen(function*() {

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import { start, type WorkerProcess } from "../internal/WorkerProcess.ts"
 import { type Event, monotonic } from "../internal/workerProtocol.ts"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { inTime, type Law, seen, standInLine, type Store } from "./Stage.ts"
+import { having, inTime, type Law, seen, standInLine, type Store } from "./Stage.ts"
 import { violations } from "./visits.ts"
 
 const hour = 3_600_000
@@ -33,7 +33,8 @@ const ended = (worker: WorkerProcess, name: string) =>
 const line = (store: Store, resource: string, length: number) =>
   seen(store, resource, `${length} stand in line`, ({ waiters }) => waiters.length === length)
 
-export const processLaws = (law: Law, { worker: spec }: Abilities): void => {
+export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void => {
+  const fairLaw = having(law, fair)
   if (spec === undefined) return
 
   const several = (count: number) =>
@@ -57,7 +58,7 @@ export const processLaws = (law: Law, { worker: spec }: Abilities): void => {
       })
   )
 
-  law("processes are served in order of arrival", ({ resource, store }) =>
+  fairLaw("processes are served in order of arrival", ({ resource, store }) =>
     Effect.gen(function*() {
       const workers = yield* several(3)
       const holder = yield* store.claim({ resource, ttl: hour })

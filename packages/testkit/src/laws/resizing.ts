@@ -5,8 +5,8 @@ import * as Option from "effect/Option"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
 
-export const resizingLaws = (law: Law, { weighted }: Abilities): void => {
-  if (weighted === undefined) return
+export const resizingLaws = (law: Law, { resizable }: Abilities): void => {
+  if (resizable === undefined) return
 
   law(
     "a holder that gives part of its permits back keeps the rest, and its token",

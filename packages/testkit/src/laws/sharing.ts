@@ -4,9 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
+import { having, idle, inTime, type Law, seen, standInLine } from "./Stage.ts"
 
-export const sharingLaws = (law: Law, { shared }: Abilities): void => {
+export const sharingLaws = (law: Law, { described, fair, shared }: Abilities): void => {
+  const describedLaw = having(law, described)
+  const fairLaw = having(law, fair)
   if (shared !== true) return
 
   law("two stores exclude each other", ({ another, resource, store }) =>
@@ -21,7 +23,7 @@ export const sharingLaws = (law: Law, { shared }: Abilities): void => {
       yield* theirs.release
     }))
 
-  law("two stores hand over in order of arrival", ({ another, resource, store }) =>
+  fairLaw("two stores hand over in order of arrival", ({ another, resource, store }) =>
     Effect.gen(function*() {
       const other = yield* another
       const holder = yield* store.claim({ resource })
@@ -44,19 +46,22 @@ export const sharingLaws = (law: Law, { shared }: Abilities): void => {
       assert.deepStrictEqual(tokens, [...tokens].sort((a, b) => Number(a - b)))
     }))
 
-  law("a change made by one store is shown by the other", ({ another, resource, store }) =>
-    Effect.gen(function*() {
-      const other = yield* another
-      const lease = yield* store.claim({ resource, value: "old" })
-      const shown = yield* Deferred.make<void>()
-      const watcher = yield* Effect.forkScoped(seen(other, resource, "the update is shown", ({ holders }) => {
-        Deferred.doneUnsafe(shown, Effect.void)
-        return holders[0]?.value === "new"
-      }))
-      yield* inTime("the present is shown", Deferred.await(shown))
-      yield* lease.update("new")
-      yield* Fiber.join(watcher)
-      yield* lease.release
-      yield* idle(other, resource)
-    }))
+  describedLaw(
+    "a change made by one store is shown by the other",
+    ({ another, resource, store }) =>
+      Effect.gen(function*() {
+        const other = yield* another
+        const lease = yield* store.claim({ resource, value: "old" })
+        const shown = yield* Deferred.make<void>()
+        const watcher = yield* Effect.forkScoped(seen(other, resource, "the update is shown", ({ holders }) => {
+          Deferred.doneUnsafe(shown, Effect.void)
+          return holders[0]?.value === "new"
+        }))
+        yield* inTime("the present is shown", Deferred.await(shown))
+        yield* lease.update("new")
+        yield* Fiber.join(watcher)
+        yield* lease.release
+        yield* idle(other, resource)
+      })
+  )
 }
