@@ -1,10 +1,11 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import { readFileSync, realpathSync } from "node:fs"
+import { realpathSync } from "node:fs"
 import { connect } from "node:net"
 import { dirname, join } from "node:path"
 import * as Server from "../Server.ts"
 import type { Binary, Program } from "./Binaries.ts"
+import { asOrdinaryUser } from "./ordinaryUser.ts"
 import * as Ports from "./Ports.ts"
 
 export const program: Program = {
@@ -44,27 +45,8 @@ const initial = "-U postgres -A trust -E UTF8 --locale=C --no-sync"
 const flags = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c full_page_writes=off"
   + " -c max_connections=300"
 
-/**
- * PostgreSQL refuses to run as root. The other user keeps root's right to pass through folders: the program and its data may
- * lie below folders that only root may enter.
- */
-const asOrdinaryUser = (): ReadonlyArray<string> => {
-  if (process.getuid?.() !== 0) return []
-  const [user = "65534", group = "65534"] = ordinaryUser()
-  return `setpriv --reuid ${user} --regid ${group} --clear-groups ${rights}`.split(" ")
-}
-
-// access(2) looks at the right only where a change of user leaves rights alone.
-const rights = "--securebits +no_setuid_fixup --inh-caps +dac_override --ambient-caps +dac_override"
-
-const ordinaryUser = (): ReadonlyArray<string> => {
-  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"))
-  const found = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody")
-  return found?.slice(2, 4) ?? []
-}
-
 /** Answers once a session would be let in: authentication is the first reply to a startup message, `R`. */
-const answers = (port: number): Effect.Effect<boolean> =>
+export const answers = (port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(startup))
     const answer = (ready: boolean) => {

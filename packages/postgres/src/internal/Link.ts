@@ -1,0 +1,117 @@
+import type { PgConnection } from "@effect/sql-pg/PgConnection"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { Session } from "./Session.ts"
+
+/** The rows of a result, each an array of its columns. */
+export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
+
+/** What a link needs. */
+export interface Options {
+  readonly open: Effect.Effect<Session, SqlError, Scope.Scope>
+  /** Makes a new session ready; what it leaves in its scope ends with the session. */
+  readonly prepare: (session: Session) => Effect.Effect<PgConnection, SqlError, Scope.Scope>
+  /** Milliseconds: a session that is asked something and sends nothing for half of this is replaced. */
+  readonly timeout: number
+}
+
+/**
+ * A session that is replaced when it ends or falls silent. A statement is sent once and never again by itself; without a
+ * session it fails now.
+ */
+export class Link {
+  /** Told each time there is a session again. */
+  readonly ups = new Set<() => void>()
+  private connection: PgConnection | undefined
+  private reason: unknown
+  private asked = 0
+
+  isUp(): boolean {
+    return this.connection !== undefined
+  }
+
+  run(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Rows, SqlError> {
+    return Effect.suspend(() => {
+      if (this.connection === undefined) return Effect.fail(notConnected(this.reason))
+      this.asked++
+      return Effect.ensuring(
+        this.connection.queryValues(sql, params),
+        Effect.sync(() => {
+          this.asked--
+        })
+      )
+    })
+  }
+
+  /** One session, from its beginning to its end. */
+  private readonly live = ({ open, prepare, timeout }: Options, onUp: Effect.Effect<unknown>) =>
+    Effect.gen({ self: this }, function*() {
+      const session = yield* open
+      const connection = yield* prepare(session)
+      this.connection = connection
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          this.connection = undefined
+        })
+      )
+      for (const tell of this.ups) tell()
+      yield* onUp
+      yield* Effect.raceFirst(session.closed, this.watch(session, timeout / 8))
+    }).pipe(
+      Effect.scoped,
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          this.reason = error
+        })
+      )
+    )
+
+  /** Looks every `pause` ms whether something came; asks when nobody did for long; ends a session that does not answer. */
+  private readonly watch = ({ socket }: Session, pause: number) =>
+    Effect.gen({ self: this }, function*() {
+      let heard = -1
+      let quiet = 0
+      while (true) {
+        yield* Effect.sleep(pause)
+        if (socket.bytesRead !== heard) quiet = 0
+        heard = socket.bytesRead
+        if (++quiet < 4) continue
+        if (this.asked > 0) break
+        quiet = 0
+        yield* Effect.forkDetach(Effect.ignore(this.run("select 1", [])))
+      }
+      this.reason = new Error("the connection was silent")
+      // Now, so that nobody waits for a farewell.
+      socket.destroy()
+    })
+
+  /** Keeps the link, with shorter and then longer pauses between attempts. Completes `first` with the first attempt. */
+  readonly keep = (options: Options, first: Deferred.Deferred<void, SqlError>): Effect.Effect<never> => {
+    let failures = 0
+    const up = Effect.suspend(() => {
+      failures = 0
+      return Deferred.succeed(first, undefined)
+    })
+    return this.live(options, up).pipe(
+      Effect.catchCause((cause) => Deferred.failCause(first, cause)),
+      Effect.andThen(Effect.suspend(() => Effect.sleep(Math.min(20 * failures++, 500)))),
+      Effect.forever
+    )
+  }
+}
+
+/** Makes a link that lives as long as the scope, and tells each time it is up. Fails with why the first attempt failed. */
+export const make = (options: Options, onUp?: () => void): Effect.Effect<Link, SqlError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const link = new Link()
+    if (onUp !== undefined) link.ups.add(onUp)
+    const first = yield* Deferred.make<void, SqlError>()
+    yield* Effect.forkScoped(link.keep(options, first))
+    yield* Deferred.await(first)
+    return link
+  })
+
+const notConnected = (reason: unknown): SqlError =>
+  new SqlError({ reason: new ConnectionError({ cause: reason, message: "not connected" }) })
