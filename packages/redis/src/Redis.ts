@@ -81,9 +81,11 @@ export const layerConfig = (
 ): Layer.Layer<Redis, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
-type Settings = RedisOptions & { readonly connectTimeout: number; readonly replyMapping: "legacy" }
+/** @internal */
+export type Settings = RedisOptions & { readonly connectTimeout: number; readonly replyMapping: "legacy" }
 
-const settingsOf = (options: Options): Effect.Effect<Settings, Lease.StoreUnavailable> => {
+/** @internal */
+export const settingsOf = (options: Options): Effect.Effect<Settings, Lease.StoreUnavailable> => {
   const { db, host, password, port, tls, username } = options
   const { url: given = "redis://localhost" } = options
   const url = typeof given === "string" ? given : Redacted.value(given)

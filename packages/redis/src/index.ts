@@ -5,3 +5,4 @@
  */
 export * as Redis from "./Redis.ts"
 export * as RedisLeaseStore from "./RedisLeaseStore.ts"
+export * as RedlockLeaseStore from "./RedlockLeaseStore.ts"

@@ -76,7 +76,7 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
       assert.deepStrictEqual(violations(visits), [])
     }))
 
-  law("a waiter that was killed does not block the line", ({ resource, store }) =>
+  fairLaw("a waiter that was killed does not block the line", ({ resource, store }) =>
     Effect.gen(function*() {
       const [doomed, next] = yield* several(2)
       if (doomed === undefined || next === undefined) return
