@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { blockThread, counts, having, inTime, type Law, standInLine } from "./Stage.ts"
 
@@ -84,6 +85,25 @@ export const losingLaws = (law: Law, { described, forget }: Abilities): void => 
         const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
         assert.isAbove(Number(lease.token - lost.token), 0)
         yield* lease.release
+      })
+  )
+
+  law(
+    "changes shows the end of a lease at its ttl, though nobody gave it back",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const lost = yield* store.claim({ resource, ttl })
+        const shown = yield* Deferred.make<void>()
+        const watcher = yield* store.changes(resource).pipe(
+          Stream.tap(() => Deferred.succeed(shown, undefined)),
+          Stream.takeUntil(({ holders }) => holders.length === 0),
+          Stream.runDrain,
+          Effect.forkScoped
+        )
+        yield* inTime("the holder is shown", Deferred.await(shown))
+        yield* Effect.sync(() => blockThread(longer))
+        assert.isFalse(lost.isAlive())
+        yield* inTime("the end is shown", Fiber.join(watcher))
       })
   )
 

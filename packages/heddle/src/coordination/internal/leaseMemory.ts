@@ -14,7 +14,7 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
   Effect.gen(function*() {
     const states = new Map<string, Machine.State>()
     const waiting = new Map<string, Slot<Granted>>()
-    const contended = new Set<string>()
+    const watched = new Set<string>()
     const observers = new Map<string, Set<() => void>>()
     let issued = 0
 
@@ -30,21 +30,25 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
         const granted: Granted = { _tag: "Granted", token: BigInt(push.token), until: now + push.ttl }
         waiting.get(push.id)?.give(granted)
       }
-      if (state !== undefined && state.queue.length > 0) watch(resource, state)
-      else contended.delete(resource)
+      watch(resource)
       if (state !== before) observers.get(resource)?.forEach((notify) => notify())
       return reply
     }
 
-    const watch = (resource: string, state: Machine.State) => {
-      contended.add(resource)
+    /** Looks when a lease ends if somebody waits for that, in line or as an observer. */
+    const watch = (resource: string) => {
+      const state = states.get(resource)
+      if (state === undefined || (state.queue.length === 0 && !observers.has(resource))) {
+        return void watched.delete(resource)
+      }
+      watched.add(resource)
       alarm.ring(Math.min(...state.holders.map((holder) => holder.until)))
     }
 
     const alarm: Alarm<never> = new Alarm(
       yield* Clock.Clock,
       Effect.sync(() => {
-        for (const resource of contended) run(resource, { _tag: "Release", id: "", remember: 0 })
+        for (const resource of watched) run(resource, { _tag: "Release", id: "", remember: 0 })
         return Infinity
       })
     )
@@ -115,6 +119,7 @@ export const memorySteps = (session: string): Effect.Effect<Steps, never, Scope.
             Effect.sync(() => {
               const notify = () => Queue.offerUnsafe(queue, inspect(resource))
               observers.set(resource, (observers.get(resource) ?? new Set()).add(notify))
+              watch(resource)
               notify()
               return notify
             }),
