@@ -4,4 +4,6 @@
  * @since 0.1.0
  */
 export * from "./KvStoreLaws.ts"
+export * from "./LeaderElectionLaws.ts"
 export * from "./LeaseStoreLaws.ts"
+export * from "./MembershipLaws.ts"

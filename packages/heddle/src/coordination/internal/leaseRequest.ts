@@ -39,8 +39,8 @@ export const checkResource = (resource: string): InvalidClaim | undefined =>
     ? undefined
     : invalid("resource", "must be a well-formed string of 1 to 1,024 characters")
 
-export const checkKey = (key: string): InvalidClaim | undefined =>
-  isText(key, 1, 1000) ? undefined : invalid("key", "must be a well-formed string of 1 to 1,000 characters")
+export const checkKey = (key: string, field = "key"): InvalidClaim | undefined =>
+  isText(key, 1, 1000) ? undefined : invalid(field, "must be a well-formed string of 1 to 1,000 characters")
 
 export const checkPasses = (passes: number | undefined): InvalidClaim | undefined =>
   passes === undefined || isWhole(passes, 1, 999)

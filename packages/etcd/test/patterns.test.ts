@@ -1,0 +1,8 @@
+import { leaderElectionLaws, membershipLaws } from "@heddle/testkit/laws"
+import { inject } from "vitest"
+import { EtcdLeaseStore } from "../src/index.ts"
+
+const leases = EtcdLeaseStore.layer({ url: inject("etcdUrl"), prefix: "patterns" })
+
+leaderElectionLaws("etcd", leases)
+membershipLaws("etcd", leases)

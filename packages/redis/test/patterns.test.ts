@@ -1,0 +1,8 @@
+import { leaderElectionLaws, membershipLaws } from "@heddle/testkit/laws"
+import { inject } from "vitest"
+import { RedisLeaseStore } from "../src/index.ts"
+
+const leases = RedisLeaseStore.layer({ url: inject("redisUrl"), prefix: "patterns" })
+
+leaderElectionLaws("redis", leases)
+membershipLaws("redis", leases)
