@@ -152,7 +152,7 @@ export const make = <A, I>(
   const toText = (value: A): string | InvalidClaim =>
     Result.match(encode(value), {
       onFailure: (error) =>
-        new InvalidClaim({ field: "value", message: `value is not what the schema says: ${error}` }),
+        new InvalidClaim({ field: "value", message: `value is not what the schema says: ${error.message}` }),
       onSuccess: (encoded) => JSON.stringify(encoded)
     })
   const checked = <B, E, R>(

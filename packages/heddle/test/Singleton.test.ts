@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { LeaderElection, LeaseStore, Singleton } from "heddle/coordination"
+
+describe("Singleton", () => {
+  it.effect("runs on one, and moves when that one goes", () =>
+    Effect.gen(function*() {
+      const services = yield* Layer.build(LeaseStore.layerMemory)
+      const first = yield* Deferred.make<void>()
+      const second = yield* Deferred.make<void>()
+      const log: Array<string> = []
+      const job = (name: string, started: Deferred.Deferred<void>) =>
+        Singleton.layer("job", { owner: name })(
+          Effect.sync(() => log.push(`${name} runs`)).pipe(
+            Effect.andThen(Deferred.succeed(started, undefined)),
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Effect.sync(() => log.push(`${name} has ended`)))
+          )
+        ).pipe(Layer.provide(Layer.succeedContext(services)))
+      const one = yield* Scope.make()
+      yield* Scope.provide(Layer.build(job("one", first)), one)
+      yield* Deferred.await(first)
+      yield* Layer.build(job("two", second))
+      yield* Scope.close(one, Exit.void)
+      yield* Deferred.await(second)
+      assert.deepStrictEqual(log, ["one runs", "one has ended", "two runs"])
+      const leader = yield* Effect.flatMap(LeaderElection.leader("singleton/job"), Effect.fromOption).pipe(
+        Effect.provideContext(services)
+      )
+      assert.strictEqual(leader.owner, "two")
+      assert.isDefined(Context.get(services, LeaseStore.LeaseStore))
+    }))
+
+  it.effect("whose effect fails lets another process take over", () =>
+    Effect.gen(function*() {
+      const services = yield* Layer.build(LeaseStore.layerMemory)
+      const run = <A, E>(effect: Effect.Effect<A, E>) =>
+        Singleton.run("job")(effect).pipe(Effect.provideContext(services))
+      assert.strictEqual(yield* Effect.flip(run(Effect.fail("broken"))), "broken")
+      assert.strictEqual(yield* run(Effect.succeed("taken over")), "taken over")
+    }))
+})
