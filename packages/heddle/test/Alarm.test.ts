@@ -56,6 +56,17 @@ describe("Alarm", () => {
       assert.isAtMost(looks(), 5)
     }))
 
+  it.live("a deadline between two nanoseconds is met", () =>
+    Explore.run(
+      Effect.scoped(Effect.gen(function*() {
+        const { add, due, met } = yield* watched
+        add(250 / 3)
+        yield* Effect.sleep(1000)
+        if (due.size > 0 || met.length !== 1) return yield* Effect.die([...met, ...due])
+      })),
+      { runs: 1 }
+    ))
+
   it.live(
     "no deadline is missed, however it falls between a look and the sleep after it",
     () =>

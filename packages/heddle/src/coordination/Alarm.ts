@@ -60,7 +60,9 @@ export class Alarm<R> {
       this.looking = false
       this.at = Math.min(this.at, next)
       if (this.at === Infinity) return this.early.await
-      return Effect.raceFirst(Effect.sleep(Math.max(0, this.at - this.now())), this.early.await)
+      // What is left of a third of a millisecond by rounding is a whole nanosecond: a shorter sleep would be none.
+      const nanos = Math.ceil(Math.max(0, this.at - this.now()) * 1e6)
+      return Effect.raceFirst(Effect.sleep(nanos / 1e6), this.early.await)
     })
   }))
 }

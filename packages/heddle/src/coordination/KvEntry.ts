@@ -158,3 +158,22 @@ export class Compacted extends Schema.TaggedError<Compacted>()("Compacted", {
     return `changes before revision ${this.oldest} are gone, and ${this.requested} was asked for; read the range again`
   }
 }
+
+/**
+ * The bytes under a key are no value of the schema: something else wrote them, or another version of it. They are kept
+ * here; write a good value, or let the schema accept them.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Undecodable extends Schema.TaggedError<Undecodable>()("Undecodable", {
+  key: Schema.String,
+  revision: Schema.BigInt,
+  bytes: Schema.Uint8Array,
+  /** What the schema, or the parser of JSON, has against them. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${JSON.stringify(this.key)} at revision ${this.revision} cannot be decoded: ${this.reason}`
+  }
+}

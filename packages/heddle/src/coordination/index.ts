@@ -5,6 +5,7 @@
  */
 export * as Alarm from "./Alarm.ts"
 export * as DistributedLock from "./DistributedLock.ts"
+export * as Kv from "./Kv.ts"
 export * as KvBackend from "./KvBackend.ts"
 export * as KvEntry from "./KvEntry.ts"
 export * as KvMachine from "./KvMachine.ts"

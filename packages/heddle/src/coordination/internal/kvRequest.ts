@@ -10,10 +10,15 @@ const mostKeys = 100
 
 const invalid = (field: string, message: string) => new InvalidKey({ field, message: `${field} ${message}` })
 
-const isText = (text: string, min: number): boolean => text.length >= min && text.length <= 1024 && text.isWellFormed()
+const isText = (text: string, min: number, max = 1024): boolean =>
+  text.length >= min && text.length <= max && text.isWellFormed()
 
-export const checkKey = (key: string): InvalidKey | undefined =>
-  isText(key, 1) ? undefined : invalid("key", "must be a well-formed string of 1 to 1,024 characters")
+export const checkText = (field: string, text: string, max: number): InvalidKey | undefined =>
+  isText(text, 1, max)
+    ? undefined
+    : invalid(field, `must be a well-formed string of 1 to ${max.toLocaleString("en")} characters`)
+
+export const checkKey = (key: string): InvalidKey | undefined => checkText("key", key, 1024)
 
 export const checkPrefix = (prefix: string): InvalidKey | undefined =>
   isText(prefix, 0) ? undefined : invalid("prefix", "must be a well-formed string of at most 1,024 characters")

@@ -14,6 +14,7 @@ import type { Door } from "./lockDoor.ts"
 import { CurrentHeld, findHeld, warnOrder } from "./lockHeld.ts"
 import { lockMetrics } from "./lockMetrics.ts"
 import type { LockMetrics, Outcome } from "./lockMetrics.ts"
+import { isTraced } from "./traced.ts"
 
 /** One call of a lock. `refused` is what comes of it where the key is not free and it does not wait. */
 export interface Attempt<A, E, R, A2, E2, E3> {
@@ -81,10 +82,6 @@ export const attempt = <A, E, R, A2, E2, E3>(
       return outer === undefined || !call.wait ? run : Effect.andThen(warnOrder(outer, store, key), run)
     })
   )
-
-/** A span costs more than the lock itself: none is opened unless somebody traces. */
-const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.cache.span !== undefined || fiber.cache.tracer !== undefined
 
 const hold = <A, E, R, A2, E2>(
   fiber: Fiber.Fiber<unknown, unknown>,

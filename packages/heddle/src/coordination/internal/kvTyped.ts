@@ -1,0 +1,218 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import type { Change, Entry, Kv, ModifyOptions, Options, Page } from "../Kv.ts"
+import type { Conflict, Entry as Raw, PutOptions, Undecodable } from "../KvEntry.ts"
+import { InvalidKey } from "../KvEntry.ts"
+import { KvStore } from "../KvStore.ts"
+import type { RangeOptions, ReadError, WriteError } from "../KvStore.ts"
+import { follow, typed } from "./kvChanges.ts"
+import { type KvCodec, kvCodec } from "./kvCodec.ts"
+import { type KvMetrics, kvMetrics } from "./kvMetrics.ts"
+import { checkText } from "./kvRequest.ts"
+import { traced } from "./traced.ts"
+
+type Store = KvStore["Service"]
+
+export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
+  readonly namespace: string
+  private readonly codec: KvCodec<A, RD, RE>
+  private readonly prefix: string
+  private readonly wrong: InvalidKey | undefined
+  private readonly metrics = new WeakMap<Store, KvMetrics>()
+  constructor({ namespace, schema }: Options<A, RD, RE>) {
+    this.namespace = namespace
+    this.codec = kvCodec(schema)
+    this.prefix = `${namespace}/`
+    this.wrong = checkNamespace(namespace)
+  }
+
+  readonly get = (key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, KvStore | RD> =>
+    this.on("get", key, (store) => this.read(store, key))
+
+  readonly entries = (options: RangeOptions = {}): Effect.Effect<Page<A>, ReadError, KvStore | RD> =>
+    this.on("entries", options.after, (store) =>
+      Effect.gen({ self: this }, function*() {
+        const after = options.after === undefined ? undefined : this.prefix + options.after
+        const range = yield* store.range(this.prefix, { ...options, after })
+        const page = yield* typed(this.view(store), range)
+        return { ...page, next: range.more ? range.entries.at(-1)?.key.slice(this.prefix.length) : undefined }
+      }))
+
+  readonly put = (key: string, value: A, options?: PutOptions): Effect.Effect<bigint, WriteError, KvStore | RE> =>
+    this.on(
+      "put",
+      key,
+      (store) =>
+        Effect.flatMap(
+          this.codec.encode(value),
+          (bytes) => this.counted(store, store.put(this.prefix + key, bytes, options))
+        )
+    )
+
+  readonly delete = (key: string): Effect.Effect<boolean, ReadError, KvStore> =>
+    this.on("delete", key, (store) => this.counted(store, store.delete(this.prefix + key)))
+
+  readonly compareAndSet = (
+    key: string,
+    expected: bigint,
+    value: A,
+    options?: PutOptions
+  ): Effect.Effect<bigint, Conflict | WriteError, KvStore | RE> =>
+    this.on("compareAndSet", key, (store) => this.set(store, key, expected, value, options))
+
+  readonly modify = <B, E, R>(
+    key: string,
+    f: (current: Option.Option<A>) => Effect.Effect<readonly [result: B, next: Option.Option<A>], E, R>,
+    { retries = 64, ...options }: ModifyOptions = {}
+  ): Effect.Effect<B, E | Conflict | Undecodable | WriteError, KvStore | RD | RE | R> =>
+    this.on("modify", key, (store) =>
+      retried(retries, () =>
+        Effect.flatMap(this.read(store, key), (entry) => {
+          const current = Option.map(entry, ({ value }) => value)
+          return Effect.flatMap(f(current), ([result, next]) => {
+            const revision = Option.isSome(entry) ? entry.value.revision : 0n
+            const write = Option.isSome(next)
+              ? isSame(current, next) ? Effect.void : this.set(store, key, revision, next.value, options)
+              : Option.isSome(entry)
+              ? this.counted(store, store.compareAndDelete(this.prefix + key, revision))
+              : Effect.void
+            return Effect.succeed(Effect.as(write, result))
+          })
+        })))
+
+  readonly propose = (
+    key: string,
+    value: A
+  ): Effect.Effect<Entry<A>, Conflict | Undecodable | WriteError, KvStore | RD | RE> =>
+    this.on("propose", key, (store) =>
+      retried(64, () =>
+        Effect.map(
+          this.read(store, key),
+          Option.match({
+            onSome: (decided) => Effect.succeed(decided),
+            onNone: () =>
+              Effect.map(
+                this.set(store, key, 0n, value, undefined),
+                (revision): Entry<A> => ({ key, value, revision, created: revision })
+              )
+          })
+        )))
+
+  get changes(): Stream.Stream<Change<A>, ReadError, KvStore | RD> {
+    return Stream.unwrap(
+      this.on(
+        "changes",
+        undefined,
+        (store) => Effect.succeed(follow(this.view(store), { key: this.prefix, prefix: true }))
+      )
+    )
+  }
+
+  readonly watch = (key: string): Stream.Stream<Change<A>, ReadError, KvStore | RD> =>
+    Stream.unwrap(
+      this.on("watch", key, (store) =>
+        Effect.succeed(follow(this.view(store), { key: this.prefix + key, prefix: false })))
+    )
+
+  /** Runs a call whose namespace and key can mean something. */
+  private on<B, E, R>(
+    name: string,
+    key: string | undefined,
+    run: (store: Store) => Effect.Effect<B, E, R>
+  ): Effect.Effect<B, E | InvalidKey, KvStore | R> {
+    return Effect.flatMap(KvStore, (store): Effect.Effect<B, E | InvalidKey, R> => {
+      const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
+      return wrong === undefined
+        ? traced(`Kv.${name}`, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, run(store))
+        : Effect.fail(wrong)
+    })
+  }
+
+  private read(store: Store, key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, RD> {
+    return Effect.flatMap(
+      store.get(this.prefix + key),
+      (entry) =>
+        Option.isNone(entry) ? Effect.succeedNone : Effect.map(this.view(store).decode(entry.value), Option.some)
+    )
+  }
+
+  private set(
+    store: Store,
+    key: string,
+    expected: bigint,
+    value: A,
+    options: PutOptions | undefined
+  ): Effect.Effect<bigint, Conflict | WriteError, RE> {
+    return Effect.flatMap(
+      this.codec.encode(value),
+      (bytes) => this.counted(store, store.compareAndSet(this.prefix + key, expected, bytes, options))
+    )
+  }
+
+  private view(store: Store) {
+    const metrics = this.metricsOf(store)
+    return {
+      store,
+      missed: metrics.missed,
+      nameOf: (key: string) => key.slice(this.prefix.length),
+      decode: (entry: Raw): Effect.Effect<Entry<A>, Undecodable, RD> => {
+        const key = entry.key.slice(this.prefix.length)
+        return Effect.tapError(
+          Effect.map(this.codec.decode(key, entry), (value): Entry<A> => ({ ...entry, key, value })),
+          () => metrics.undecodable
+        )
+      }
+    }
+  }
+
+  private counted<B, E extends { readonly _tag: string }>(
+    store: Store,
+    write: Effect.Effect<B, E>
+  ): Effect.Effect<B, E> {
+    const { written } = this.metricsOf(store)
+    return Effect.tapError(
+      Effect.tap(write, written("made")),
+      ({ _tag }) => written(_tag === "Conflict" ? "conflict" : "error")
+    )
+  }
+
+  private metricsOf(store: Store): KvMetrics {
+    let found = this.metrics.get(store)
+    if (found === undefined) this.metrics.set(store, found = kvMetrics(store.backend, this.namespace))
+    return found
+  }
+}
+
+const checkNamespace = (namespace: string): InvalidKey | undefined =>
+  checkText("namespace", namespace, 200) ??
+    (namespace.includes("/") || namespace === "heddle"
+      ? new InvalidKey({ field: "namespace", message: "namespace must be without /, and not heddle" })
+      : undefined)
+
+const isSame = <A>(one: Option.Option<A>, other: Option.Option<A>): boolean =>
+  Option.isSome(one) && Option.isSome(other) && one.value === other.value
+
+/**
+ * Prepares and commits, anew whenever the commit meets a conflict. The times between are random, up to 1 ms, 2 ms, … 64 ms,
+ * so that those who met do not meet again.
+ */
+const retried = <B, E, R, R2>(
+  retries: number,
+  prepare: () => Effect.Effect<Effect.Effect<B, Conflict | WriteError, R2>, E, R>
+): Effect.Effect<B, E | Conflict | WriteError, R | R2> => {
+  const attempt = (tried: number): Effect.Effect<B, E | Conflict | WriteError, R | R2> =>
+    Effect.flatMap(
+      Effect.suspend(prepare),
+      (commit) =>
+        Effect.catchTag(commit, "Conflict", (conflict) =>
+          tried < retries
+            ? Effect.flatMap(pause(tried), () => attempt(tried + 1))
+            : Effect.fail(conflict))
+    )
+  return attempt(0)
+}
+
+const pause = (tried: number): Effect.Effect<void> =>
+  Effect.flatMap(Random.next, (random) => Effect.sleep(random * Math.min(2 ** tried, 64)))
