@@ -1,3 +1,4 @@
+export * as Chaos from "./Chaos.ts"
 export * as Commits from "./Commits.ts"
 export * as Explore from "./Explore.ts"
 export * as FaultProxy from "./FaultProxy.ts"

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * from "./ChaosLaws.ts"
 export * from "./KvLaws.ts"
 export * from "./KvStoreLaws.ts"
 export * from "./LeaderElectionLaws.ts"

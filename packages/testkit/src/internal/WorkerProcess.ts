@@ -17,6 +17,8 @@ export interface WorkerProcess {
   readonly tell: (command: Command) => Effect.Effect<void>
   /** The first event that fits, past or to come; fails when the process ends without it. */
   readonly told: <A extends Event>(what: string, fits: (event: Event) => event is A) => Effect.Effect<A>
+  /** All that it has told so far. */
+  readonly events: Effect.Effect<ReadonlyArray<Event>>
   readonly signal: (signal: "SIGKILL" | "SIGSTOP" | "SIGCONT") => Effect.Effect<void>
   /** Waits for the end: the exit code, or the signal that ended it. */
   readonly ended: Effect.Effect<number | NodeJS.Signals>
@@ -80,6 +82,7 @@ export const start = (spec: Spec): Effect.Effect<WorkerProcess, never, Scope.Sco
     yield* told("it was ready", (event): event is Event => event._tag === "Ready")
     return {
       told,
+      events: Effect.sync(() => [...events]),
       tell: (command) => Effect.sync(() => child.stdin.write(`${Schema.encodeSync(Command)(command)}\n`)),
       signal: (signal) => Effect.sync(() => child.kill(signal)),
       ended: wait(() => end === undefined ? undefined : Effect.succeed(end))

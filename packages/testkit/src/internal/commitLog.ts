@@ -41,12 +41,15 @@ export const logOf = (watches: ReadonlyArray<Watching>, wrong: Array<string>): L
 /** A watcher was told all that is in the log of what it watched. */
 export const completeness = (log: Log, watch: Watching, wrong: Array<string>): void => {
   const told = new Map(watch.told.map(({ changes, revision }) => [revision, tell(pairs(changes))]))
+  const gaps: Array<string> = []
   for (const [revision, changes] of log) {
     if (revision < watch.from || revision > watch.until) continue
     const all = tell([...changes].filter(([key]) => isOf(watch, key)))
     const seen = told.get(revision) ?? ""
-    if (seen !== all) wrong.push(`${watch.name} was told ${seen || "nothing"} of revision ${revision}, which is ${all}`)
+    if (seen !== all) gaps.push(`${watch.name} was told ${seen || "nothing"} of revision ${revision}, which is ${all}`)
   }
+  const [first] = gaps
+  if (first !== undefined) wrong.push(gaps.length === 1 ? first : `${first}; nor of ${gaps.length - 1} others`)
 }
 
 /** What is read at a revision is what the log up to there leads to. */

@@ -1,0 +1,78 @@
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { KeyClient } from "./KeyClient.ts"
+import type { Ledger, Resource } from "./Ledger.ts"
+import type { Stores } from "./round.ts"
+import type { Watchers } from "./Watchers.ts"
+
+interface KeySpace {
+  readonly seed: number
+  readonly prefix: string
+  readonly keys: Arr.NonEmptyReadonlyArray<string>
+}
+
+/** Writes each key a last time, reads all from each client, and waits until the watchers have been told. */
+export const endOfKeys = (
+  clients: ReadonlyArray<Stores>,
+  direct: Stores,
+  { keys, prefix, seed }: KeySpace,
+  watchers: Watchers,
+  ledger: Ledger
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    if (direct.keys === undefined) return
+    const last = new KeyClient("end", seed, direct.keys, prefix, keys, ledger)
+    for (const key of keys) {
+      const write = Effect.suspend(() => last.put(key, `end.${ledger.commits.length}`))
+      yield* within(`${key} can be written again`, Effect.map(write, () => last.known.has(key)), ledger)
+    }
+    for (const [n, stores] of clients.entries()) {
+      if (stores.keys === undefined) continue
+      const client = new KeyClient(`${n + 1}, at the end`, seed, stores.keys, prefix, keys, ledger)
+      const read = Effect.map(client.range(), () => client.known.size > 0)
+      yield* within(`client ${n + 1} can read again`, read, ledger)
+    }
+    yield* watchers.caughtUp(last.known)
+  })
+
+/** Waits until nobody holds or waits, and each client is let in again. */
+export const endOfLocks = (
+  clients: ReadonlyArray<Stores>,
+  direct: Stores,
+  resources: ReadonlyArray<Resource>,
+  ledger: Ledger
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { leases } = direct
+    if (leases === undefined) return
+    for (const { name } of resources) {
+      let seen = "nothing"
+      const idle = Stream.takeUntil(leases.changes(name), ({ holders, waiters }) => {
+        seen = [...holders, ...waiters].map(({ id, owner, permits }) => `${id} of ${owner} for ${permits}`).join(", ")
+        return seen === ""
+      })
+      yield* within(`${name} is free`, succeeds(Stream.runDrain(idle)), ledger)
+      if (seen !== "") ledger.wrong.push(`${name} is left with ${seen}`)
+    }
+    for (const [n, { leases }] of clients.entries()) {
+      if (leases === undefined) continue
+      const [resource] = resources
+      const enters = Effect.scoped(leases.claim({ resource: resource?.name ?? "", ttl: 2500, waitFor: "10 seconds" }))
+      yield* within(`client ${n + 1} is let in again`, succeeds(enters), ledger)
+    }
+  })
+
+const succeeds = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<boolean> =>
+  Effect.match(effect, { onSuccess: () => true, onFailure: () => false })
+
+/** Tries until the answer is true. */
+const within = (what: string, check: Effect.Effect<boolean>, ledger: Ledger): Effect.Effect<void> =>
+  check.pipe(
+    Effect.repeat({ until: (yes: boolean) => yes, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeoutOption(ledger.patience),
+    Effect.map((done) => {
+      if (done._tag === "None") ledger.wrong.push(`this did not happen after all was healed: ${what}`)
+    })
+  )
