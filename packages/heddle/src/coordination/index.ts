@@ -5,6 +5,7 @@
  */
 export * as Alarm from "./Alarm.ts"
 export * as DistributedLock from "./DistributedLock.ts"
+export * as DistributedSemaphore from "./DistributedSemaphore.ts"
 export * as Kv from "./Kv.ts"
 export * as KvBackend from "./KvBackend.ts"
 export * as KvEntry from "./KvEntry.ts"
@@ -17,4 +18,5 @@ export * as LeaseBackend from "./LeaseBackend.ts"
 export * as LeaseMachine from "./LeaseMachine.ts"
 export * as LeaseStore from "./LeaseStore.ts"
 export * as Membership from "./Membership.ts"
+export * as ReadWriteLock from "./ReadWriteLock.ts"
 export * as Singleton from "./Singleton.ts"
