@@ -1,4 +1,4 @@
-import { leaderElectionLaws, membershipLaws } from "@heddle/testkit/laws"
+import { distributedSemaphoreLaws, leaderElectionLaws, membershipLaws, readWriteLockLaws } from "@heddle/testkit/laws"
 import { inject } from "vitest"
 import { EtcdLeaseStore } from "../src/index.ts"
 
@@ -6,3 +6,5 @@ const leases = EtcdLeaseStore.layer({ url: inject("etcdUrl"), prefix: "patterns"
 
 leaderElectionLaws("etcd", leases)
 membershipLaws("etcd", leases)
+readWriteLockLaws("etcd", leases)
+distributedSemaphoreLaws("etcd", leases)

@@ -1,4 +1,4 @@
-import { leaderElectionLaws, membershipLaws } from "@heddle/testkit/laws"
+import { distributedSemaphoreLaws, leaderElectionLaws, membershipLaws, readWriteLockLaws } from "@heddle/testkit/laws"
 import { inject } from "vitest"
 import { RedisLeaseStore } from "../src/index.ts"
 
@@ -6,3 +6,5 @@ const leases = RedisLeaseStore.layer({ url: inject("redisUrl"), prefix: "pattern
 
 leaderElectionLaws("redis", leases)
 membershipLaws("redis", leases)
+readWriteLockLaws("redis", leases)
+distributedSemaphoreLaws("redis", leases)

@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 export * from "./ChaosLaws.ts"
+export * from "./DistributedSemaphoreLaws.ts"
 export * from "./KvLaws.ts"
 export * from "./KvStoreLaws.ts"
 export * from "./LeaderElectionLaws.ts"
 export * from "./LeaseStoreLaws.ts"
 export * from "./MembershipLaws.ts"
+export * from "./ReadWriteLockLaws.ts"

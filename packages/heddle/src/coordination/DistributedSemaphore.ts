@@ -163,8 +163,7 @@ export const make = (options: Options): DistributedSemaphore => {
   return {
     withPermits,
     withPermit: withPermits(1),
-    tryWithPermits: (permits) => (section) =>
-      checked(underPermits(call("tryWithPermits", permits, section), trying)),
+    tryWithPermits: (permits) => (section) => checked(underPermits(call("tryWithPermits", permits, section), trying)),
     available: Effect.map(inspect, (now) => {
       const held = now.holders.reduce((sum, holder) => sum + holder.permits, 0)
       return Math.max(0, (now.limit ?? limit) - held)

@@ -116,12 +116,14 @@ export type Needs = LeaseStore | Shared
  * @category locking
  * @since 0.1.0
  */
-export const withRead =
-  (key: string, options: ReadWriteOptions = {}) =>
-  <A, E, R>(
-    section: Effect.Effect<A, E, R> | ((lease: ReadLease) => Effect.Effect<A, E, R>)
-  ): Effect.Effect<A, E | LockError, R | Needs> =>
-    checked(key, () => certain(underPermits(callOf("withRead", key, options, readSection(section)), agreed.waiting, again(key))))
+export const withRead = (key: string, options: ReadWriteOptions = {}) =>
+<A, E, R>(
+  section: Effect.Effect<A, E, R> | ((lease: ReadLease) => Effect.Effect<A, E, R>)
+): Effect.Effect<A, E | LockError, R | Needs> =>
+  checked(
+    key,
+    () => certain(underPermits(callOf("withRead", key, options, readSection(section)), agreed.waiting, again(key)))
+  )
 
 /**
  * Runs the section while nobody else reads or writes.
@@ -133,12 +135,14 @@ export const withRead =
  * @category locking
  * @since 0.1.0
  */
-export const withWrite =
-  (key: string, options: ReadWriteOptions = {}) =>
-  <A, E, R>(
-    section: Effect.Effect<A, E, R> | ((lease: WriteLease) => Effect.Effect<A, E, R>)
-  ): Effect.Effect<A, E | LockError, R | Needs> =>
-    checked(key, () => certain(underPermits(callOf("withWrite", key, options, writeSection(section)), agreed.waiting, again(key))))
+export const withWrite = (key: string, options: ReadWriteOptions = {}) =>
+<A, E, R>(
+  section: Effect.Effect<A, E, R> | ((lease: WriteLease) => Effect.Effect<A, E, R>)
+): Effect.Effect<A, E | LockError, R | Needs> =>
+  checked(
+    key,
+    () => certain(underPermits(callOf("withWrite", key, options, writeSection(section)), agreed.waiting, again(key)))
+  )
 
 /**
  * `withRead` if nobody writes now and nobody waits, else `None` without waiting.
@@ -150,12 +154,11 @@ export const withWrite =
  * @category locking
  * @since 0.1.0
  */
-export const tryRead =
-  (key: string, options: Omit<ReadWriteOptions, "waitFor"> = {}) =>
-  <A, E, R>(
-    section: Effect.Effect<A, E, R> | ((lease: ReadLease) => Effect.Effect<A, E, R>)
-  ): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
-    checked(key, () => underPermits(callOf("tryRead", key, options, readSection(section)), agreed.trying, again(key)))
+export const tryRead = (key: string, options: Omit<ReadWriteOptions, "waitFor"> = {}) =>
+<A, E, R>(
+  section: Effect.Effect<A, E, R> | ((lease: ReadLease) => Effect.Effect<A, E, R>)
+): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
+  checked(key, () => underPermits(callOf("tryRead", key, options, readSection(section)), agreed.trying, again(key)))
 
 /**
  * `withWrite` if nobody reads or writes now and nobody waits, else `None` without waiting.
@@ -167,12 +170,11 @@ export const tryRead =
  * @category locking
  * @since 0.1.0
  */
-export const tryWrite =
-  (key: string, options: Omit<ReadWriteOptions, "waitFor"> = {}) =>
-  <A, E, R>(
-    section: Effect.Effect<A, E, R> | ((lease: WriteLease) => Effect.Effect<A, E, R>)
-  ): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
-    checked(key, () => underPermits(callOf("tryWrite", key, options, writeSection(section)), agreed.trying, again(key)))
+export const tryWrite = (key: string, options: Omit<ReadWriteOptions, "waitFor"> = {}) =>
+<A, E, R>(
+  section: Effect.Effect<A, E, R> | ((lease: WriteLease) => Effect.Effect<A, E, R>)
+): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
+  checked(key, () => underPermits(callOf("tryWrite", key, options, writeSection(section)), agreed.trying, again(key)))
 
 /**
  * Who reads, who writes, and who waits. One round trip.

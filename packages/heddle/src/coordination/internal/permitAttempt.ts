@@ -37,9 +37,14 @@ export const trying: Take<TryClaimError> = (store, request, restore) => store.tr
 
 /** `waiting` and `trying` for a resource whose callers all name the same limit. */
 export const agreed = {
-  waiting: (store, request, restore) => waiting(store, request, restore).pipe(Effect.catchTag("LimitMismatch", Effect.die)),
-  trying: (store, request, restore) => trying(store, request, restore).pipe(Effect.catchTag("LimitMismatch", Effect.die))
-} satisfies { readonly waiting: Take<Exclude<ClaimError, LimitMismatch>>; readonly trying: Take<Exclude<TryClaimError, LimitMismatch>> }
+  waiting: (store, request, restore) =>
+    waiting(store, request, restore).pipe(Effect.catchTag("LimitMismatch", Effect.die)),
+  trying: (store, request, restore) =>
+    trying(store, request, restore).pipe(Effect.catchTag("LimitMismatch", Effect.die))
+} satisfies {
+  readonly waiting: Take<Exclude<ClaimError, LimitMismatch>>
+  readonly trying: Take<Exclude<TryClaimError, LimitMismatch>>
+}
 
 /** The value of what waits and so never answers `None`. */
 export const certain = <A, E, R>(effect: Effect.Effect<Option.Option<A>, E, R>): Effect.Effect<A, E, R> =>
