@@ -65,7 +65,10 @@ describe("readers, writers and permits, under every kind of interleaving", () =>
 
   it.live("give back what they took, interrupted at any step", () =>
     Effect.gen(function*() {
-      const programs = [
+      type Program = (
+        world: World
+      ) => Effect.Effect<unknown, unknown, ReadWriteLock.Needs | DistributedSemaphore.Needs>
+      const programs: ReadonlyArray<Program> = [
         (world: World) => Effect.all([change(world), read(world), write(world)], { concurrency: 3 }),
         (world: World) => ReadWriteLock.tryWrite("k")(writes(world)),
         (world: World) => Effect.all([take(world, 3), take(world, 1), take(world, 2)], { concurrency: 3 }),
