@@ -1,0 +1,4 @@
+import { LeaseStore } from "heddle/coordination"
+
+/** The permits live in this process. */
+export const layer = LeaseStore.layerMemory
