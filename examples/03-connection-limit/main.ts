@@ -25,7 +25,7 @@ export const scene = Effect.gen(function*() {
   // A report needs all connections for a moment: nobody who comes later gets past it.
   const report = connections.withPermits(3)(Effect.void)
   yield* Effect.all([...Array.from({ length: 10 }, () => worker), report], { concurrency: "unbounded" })
-  return { done, most, left: yield* connections.available }
+  return { done, most, free: yield* connections.withPermits(3)((all) => Effect.succeed(all.permits)) }
 })
 
 /** Where the permits can live. Only the one that is asked for is loaded. */
@@ -42,8 +42,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const load = backends[backend] ?? (() => Promise.reject(new Error(`memory, redis or etcd, not ${backend}`)))
   const program = Effect.gen(function*() {
     const { layer } = yield* Effect.promise(load)
-    const { done, left, most } = yield* Effect.provide(scene, layer)
-    yield* Console.log(`${done} workers are done; at most ${most} of 3 connections were open; ${left} are free`)
+    const { done, free, most } = yield* Effect.provide(scene, layer)
+    yield* Console.log(`${done} workers are done; at most ${most} of 3 connections were open; ${free} are free`)
   })
   NodeRuntime.runMain(program)
 }

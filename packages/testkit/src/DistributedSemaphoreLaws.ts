@@ -69,6 +69,7 @@ export const distributedSemaphoreLaws = <E>(
           const tasks = Array.from({ length: 30 }, (_, n) => (n % 2 === 0 ? here : there)(task(1 + n % 3)))
           yield* inTime("all are through", Effect.all(tasks, { concurrency: "unbounded" }))
           assert.strictEqual(done, 30)
+          yield* here(shows(name, 0, 0))
           assert.strictEqual(yield* here(of(name).available), 3)
         })
     )
