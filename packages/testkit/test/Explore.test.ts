@@ -220,6 +220,16 @@ describe("Explore", () => {
     }
   })
 
+  it.effect("a fiber that is interrupted before it starts does not start all the same", () =>
+    Effect.forEach(strategies, (strategy) =>
+      Explore.run(
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkChild(Effect.callback<never>(() => undefined))
+          yield* Fiber.interrupt(fiber)
+        }),
+        { strategy }
+      )))
+
   it.effect("a fiber resumed inline may go on at once, or after the one that resumed it", () =>
     Effect.gen(function*() {
       const orders = new Set<string>()

@@ -35,6 +35,8 @@ export interface Options {
 
 const fairSlice = 64
 
+const isInterrupted = (fiber: object): boolean => "_interruptedCause" in fiber && fiber._interruptedCause !== undefined
+
 const nobody = (): Actor => ({ order: 0, fiber: undefined, parked: undefined })
 
 /**
@@ -91,7 +93,10 @@ export class Interleaver implements Scheduler.Scheduler {
 
   shouldYield = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
     this.parking = undefined
+    const unborn = !this.actors.has(fiber) && isInterrupted(fiber)
     const actor = this.enter(fiber)
+    // Interrupted before its start, which is still in the bag: that would run it as if nothing had happened.
+    if (unborn) return false
     if (this.closed) return this.park(actor)
     this.steps++
     if (this.steps > 2 * this.options.maxSteps) {

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
-import type { KvStore } from "heddle/coordination"
-import { unique } from "./Stage.ts"
+import { KvStore } from "heddle/coordination"
+import { eventually, unique } from "./Stage.ts"
 
 /** What a law of a pattern on `KvStore` works with, beside a store. */
 export interface KvPatternStage {
@@ -31,3 +31,21 @@ export const kvPatternLawOf = <E>(layer: Layer.Layer<KvStore.KvStore, E>): KvPat
       const stage: KvPatternStage = { name: unique(), elsewhere: Effect.provide(there) }
       yield* Effect.provide(body(stage), here)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+
+/** Notes how many watches an effect has begun: what comes after that, they are told. */
+export const watches = Effect.sync(() => {
+  let begun = 0
+  const noted = <A extends ReadonlyArray<unknown>, B>(watch: (...args: A) => B) => (...args: A): B => {
+    begun++
+    return watch(...args)
+  }
+  return {
+    watching: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.updateService(
+        effect,
+        KvStore.KvStore,
+        (store) => KvStore.KvStore.of({ ...store, watch: noted(store.watch), watchPrefix: noted(store.watchPrefix) })
+      ),
+    seen: (count: number) => eventually(`${count} watch`, Effect.sync(() => begun >= count))
+  }
+})

@@ -31,6 +31,31 @@ export const checkLimit = (limit: number): InvalidKey | undefined =>
 export const checkRevision = (field: string, revision: bigint | undefined): InvalidKey | undefined =>
   revision === undefined || revision >= 0n ? undefined : invalid(field, "must be a revision: 0 or more")
 
+export const checkMillis = (
+  field: string,
+  input: Duration.Input | undefined,
+  otherwise: number,
+  is: (millis: number) => boolean,
+  what: string
+): number | InvalidKey => {
+  const millis = toMillis(input, otherwise)
+  return is(millis) ? millis : invalid(field, `must be ${what}`)
+}
+
+/** How long to wait, in milliseconds, or what is wrong with it. */
+export const waitMillis = (waitFor: Duration.Input | undefined): number | InvalidKey =>
+  checkMillis("waitFor", waitFor, 30_000, (millis) => millis >= 0, "a duration of 0 or more")
+
+/** How long to keep, in milliseconds, or what is wrong with it. */
+export const retentionMillis = (retention: Duration.Input | undefined, otherwise: number): number | InvalidKey =>
+  checkMillis(
+    "retention",
+    retention,
+    otherwise,
+    (millis) => (millis >= 10 && millis <= 400 * day) || millis === Infinity,
+    "a duration from 10 milliseconds to 400 days, or Infinity"
+  )
+
 /** The lease's ttl in milliseconds, or what is wrong with it. */
 export const leaseTtl = (ttl: Duration.Input | undefined): number | InvalidKey => {
   const millis = toMillis(ttl, 10_000)
