@@ -25,6 +25,7 @@ const heal = () => proxy.heal
 leaseStoreLaws("redis", RedisLeaseStore.layer(options), {
   shared: true,
   weighted: true,
+  resizable: true,
   fair: true,
   described: true,
   worker: { module: new URL("fixtures/leaseWorker.ts", import.meta.url), env: { REDIS_URL: url } },

@@ -26,32 +26,41 @@ const Order = Schema.TaggedUnion({
   },
   Renew: { id: ids, ttl: seconds },
   Release: { id: ids, remember: Schema.Literals([0, 0, 100]) },
-  Update: { id: ids, value: Schema.Literals(["", "nëw \"value\"\n"]) }
+  Update: {
+    id: ids,
+    change: Schema.Literals(["both", "value", "permits", "permits"]),
+    value: Schema.Literals(["", "nëw \"value\"\n"]),
+    permits: int(1, 2)
+  },
+  Resize: { limit: int(1, 3) }
 })
 type Order = typeof Order.Type
 // The orders of one batch are carried out at one instant, and may be for several resources.
 const Batch = Schema.Struct({
   // Never less than the tokens of one batch, a microsecond each: what only remembers the last token expires in real time.
   pass: Schema.Literals([0.005, 1, 30, 90]),
-  orders: Schema.Array(Schema.Struct({ resource: Schema.Literals([0, 0, 0, 1, 2, 2]), order: Order })).check(
+  orders: Schema.Array(Schema.Struct({ resource: Schema.Literals([0, 0, 0, 1, 2, 2, 3, 3]), order: Order })).check(
     Schema.isMinLength(1),
     Schema.isMaxLength(4)
   )
 })
 type Batch = typeof Batch.Type
-type Command = Exclude<LeaseMachine.Command, { _tag: "Resize" }>
+type Command = LeaseMachine.Command
 
 const script = Script.scriptWith("local micros = tonumber(ARGV[2])")
 
 /** Every claim of a batch is of one session, with one patience: the batch says so once. */
-const sessionOf = (batch: Batch) => `s${batch.orders[0]?.order.id ?? 0}`
+const idOf = (order: Order) => order._tag === "Resize" ? undefined : order.id
+const sessionOf = (batch: Batch) =>
+  `s${batch.orders.map(({ order }) => idOf(order)).find((id) => id !== undefined) ?? 0}`
 const patienceOf = (batch: Batch) =>
   batch.orders.reduce((found, { order }) => order._tag === "Claim" ? order.patience * 1000 : found, 60_000)
 
-/** The claims on resource 2 are those of a lock, which the script carries out in a shorter way while it is free. */
+/** The claims on resource 2 are those of a lock, which the script has shorter ways for; on resource 3 some are. */
 const plain = { owner: "default", value: "", permits: 1, limit: 1, tokens: 1 }
 
 const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): Command => {
+  if (order._tag === "Resize") return order
   const id = `id${order.id}`
   switch (order._tag) {
     case "Claim": {
@@ -59,19 +68,24 @@ const toCommand = (batch: Batch, { order, resource }: Batch["orders"][number]): 
       const session = sessionOf(batch)
       const ttl = order.ttl * 1000
       const patience = patienceOf(batch)
-      const asked = resource === 2 ? plain : { owner, value: "v", permits, limit, tokens }
+      const other = { owner, value: "v", permits, limit, tokens }
+      const mutex = resource === 2 || owner === "default" ? plain : { ...other, permits: 1, limit: 1 }
+      const asked = resource < 2 ? other : mutex
       return { _tag: "Claim", id, session, ttl, wait, patience, ...asked }
     }
     case "Renew":
       return { _tag: "Renew", id, ttl: order.ttl * 1000 }
     case "Release":
       return { _tag: "Release", id, remember: order.remember * 1000 }
-    case "Update":
-      return { _tag: "Update", id, value: order.value }
+    case "Update": {
+      const value = order.change === "permits" ? undefined : order.value
+      return { _tag: "Update", id, value, permits: order.change === "value" ? undefined : order.permits }
+    }
   }
 }
 
 const toArgs = (command: Command, header: Script.Header): Script.Args => {
+  if (command._tag === "Resize") return Script.resize(command.limit)
   const claim = {
     id: command.id,
     resource: "",
@@ -91,7 +105,7 @@ const toArgs = (command: Command, header: Script.Header): Script.Args => {
     case "Release":
       return Script.release(claim, command.remember)
     case "Update":
-      return Script.update(claim, command.value ?? "")
+      return Script.update(claim, command)
   }
 }
 
@@ -118,8 +132,11 @@ const toLine = (reply: LeaseMachine.Reply): string => {
 const complete = (line: string, command: Command): string =>
   command._tag === "Claim" && /^G\d+$/.test(line) ? `${line} ${command.ttl.toFixed(3)}` : line
 
+const inUse = (state: LeaseMachine.State, now: number) =>
+  state.limit !== state.named || [...state.holders, ...state.queue].some(({ until }) => until > now)
+
 const lookAt = (state: LeaseMachine.State | undefined, now: number) => ({
-  limit: undefined,
+  limit: state !== undefined && inUse(state, now) ? state.limit : undefined,
   holders: (state?.holders ?? []).filter((holder) => holder.until > now).map((holder) => ({
     id: holder.id,
     owner: holder.owner,
@@ -199,7 +216,7 @@ class Machine {
   private readonly issued = new Map<string, number>()
   run(steps: ReadonlyArray<Step>, micros: number) {
     const replies: Array<string> = []
-    let pushes: Array<readonly [resource: string, push: LeaseMachine.Push]> = []
+    const pushes: Array<LeaseMachine.Push> = []
     for (const [resource, command] of steps) {
       // The machine forgets the last token with the resource; the script knows it until its clock has passed it.
       const last = this.issued.get(resource) ?? 0
@@ -209,15 +226,11 @@ class Machine {
       else this.states.set(resource, state)
       this.issued.set(resource, Math.max(last, state?.token ?? 0))
       replies.push(toLine(reply))
-      // A claim that is asked for again in the batch that promoted it is told so by its answer.
-      pushes = pushes.filter(([at, push]) =>
-        at !== resource || push.id !== command.id || reply._tag !== "Granted" || push.token !== reply.token
-      )
-      for (const push of pushed) pushes.push([resource, push])
+      pushes.push(...pushed)
     }
     return {
       replies,
-      pushes: pushes.map(([, push]) => `${push.session} ${push.id} ${push.token} ${push.ttl.toFixed(3)}`).sort()
+      pushes: pushes.map((push) => `${push.session} ${push.id} ${push.token} ${push.ttl.toFixed(3)}`).sort()
     }
   }
 }
@@ -260,14 +273,14 @@ layer(Fixture.layer)((it) => {
           micros += batch.pass * 1_000_000
           const steps = batch.orders.map(({ order, resource }, index): Step => {
             const command = toCommand(batch, { order, resource })
-            const before = batch.orders.slice(0, index).some((other) => other.order.id === order.id)
-            const waits = machine.states.get(`r${resource}`)?.queue.some(({ id }) => id === command.id) === true
+            const before = batch.orders.slice(0, index).some((other) => idOf(other.order) === idOf(order))
+            const waits = machine.states.get(`r${resource}`)?.queue.some(({ id }) => id === `id${idOf(order)}`) === true
             return [`r${resource}`, command, before || waits || micros % 2_000_000 === 0]
           })
           const session = sessionOf(batch)
           const header = { session, inbox: "inbox:", patience: patienceOf(batch), owner: "default" }
           assert.deepStrictEqual(yield* inScript(header, steps, micros), machine.run(steps, micros))
-          for (const resource of ["r0", "r1", "r2"]) {
+          for (const resource of ["r0", "r1", "r2", "r3"]) {
             const seen = yield* Effect.promise(() =>
               redis.eval(
                 script.lua,

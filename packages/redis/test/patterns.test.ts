@@ -6,5 +6,5 @@ const leases = RedisLeaseStore.layer({ url: inject("redisUrl"), prefix: "pattern
 
 leaderElectionLaws("redis", leases)
 membershipLaws("redis", leases)
-readWriteLockLaws("redis", leases)
-distributedSemaphoreLaws("redis", leases)
+readWriteLockLaws("redis", leases, { resizable: true })
+distributedSemaphoreLaws("redis", leases, { resizable: true })

@@ -266,11 +266,12 @@ const change = (state: State | undefined, at: Instant, id: string, f: (holder: H
   return [settle(next), held ? done : lost, pushes]
 }
 
-/** A number that nobody has named yet is one that no caller agrees with. */
 const resize = (found: State | undefined, at: Instant, limit: number): Step => {
-  const state = found ?? { ...empty(limit), named: 0 }
+  const state = found ?? empty(limit)
   const [next, pushes] = promote({ ...state, limit }, at)
-  return [settle(next), done, pushes]
+  // Where nobody names a number, it is one that no caller agrees with.
+  const nobody = idle(next) && state.limit === state.named
+  return [settle(nobody ? { ...next, named: 0 } : next), done, pushes]
 }
 
 const release = (found: State | undefined, at: Instant, id: string, remember: number): Step => {

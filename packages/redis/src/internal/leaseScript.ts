@@ -47,7 +47,13 @@ export const again = (args: Args): Args => args[0] === 1 || args[0] === 6 ? [...
 
 export const renew = (claim: LeaseBackend.Claim): Args => [2, claim.id, claim.ttl]
 export const release = (claim: LeaseBackend.Claim, remember: number): Args => [3, claim.id, remember]
-export const update = (claim: LeaseBackend.Claim, value: string): Args => [4, claim.id, value]
+export const update = ({ id }: LeaseBackend.Claim, { permits, value }: LeaseBackend.Change): Args => [
+  4,
+  id,
+  value ?? 0,
+  permits ?? 0
+]
+export const resize = (limit: number): Args => [7, limit]
 export const inspect: Args = [5]
 
 export const encode = (of: Header, ops: ReadonlyArray<{ readonly args: Args }>): string => {
@@ -64,8 +70,9 @@ export interface Looked {
 
 /** Reads the answer to `inspect`. */
 export const looked = (reply: string): Looked => {
-  const [next, holders, waiters] = JSON.parse(reply) as readonly [
+  const [next, limit, holders, waiters] = JSON.parse(reply) as readonly [
     next: number | null,
+    limit: number | null,
     holders: ReadonlyArray<
       readonly [id: string, owner: string, value: string, permits: string, token: string, age: string]
     >,
@@ -74,7 +81,7 @@ export const looked = (reply: string): Looked => {
   return {
     next: next ?? undefined,
     inspection: {
-      limit: undefined,
+      limit: limit ?? undefined,
       holders: holders.map(([id, owner, value, permits, token, age]) => ({
         id,
         owner,

@@ -163,9 +163,9 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
         const remember = waiters.forget(claim)
         if (remember !== undefined) sendRelease(claim, remember, ignore, ignore)
       },
-      update: (claim, { value = claim.value }) =>
-        Effect.map(request(claim.resource, Script.update(claim, value)), (reply) => reply === "D"),
-      resize: () => Effect.fail(failure("resizing is not there yet")),
+      update: (claim, change) =>
+        Effect.map(request(claim.resource, Script.update(claim, change)), (reply) => reply === "D"),
+      resize: (resource, limit) => Effect.asVoid(request(resource, Script.resize(limit))),
       inspect: (resource) => Effect.map(look(resource), ({ inspection }) => inspection),
       changes
     }
