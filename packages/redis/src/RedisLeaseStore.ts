@@ -35,6 +35,7 @@ import type { Lease } from "heddle/coordination"
 import { LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import { redisSteps } from "./internal/leaseSteps.ts"
+import { warnOfEviction } from "./internal/warnOfEviction.ts"
 import * as Redis from "./Redis.ts"
 
 /**
@@ -83,7 +84,7 @@ export const layerFrom = (
         const timeout = redis.commands.options.commandTimeout ?? 5000
         const steps = redisSteps(redis, { prefix, owner, heartbeat, timeout })
         return Effect.andThen(
-          warnOfEviction(redis),
+          warnOfEviction(redis.commands, "leases", /^(allkeys|volatile)/),
           LeaseStore.make({ backend: "redis", owner, timeout, steps })
         )
       })
@@ -111,15 +112,3 @@ export const layerConfig = (
   options: Config.Wrap<Options>
 ): Layer.Layer<LeaseStore.LeaseStore | LeaseAbility.All, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
-
-const warnOfEviction = ({ commands }: Redis.Redis["Service"]): Effect.Effect<void> =>
-  Effect.tryPromise(() => commands.info("memory")).pipe(
-    Effect.flatMap((info) => {
-      const policy = /maxmemory_policy:(\S+)/.exec(info)?.[1] ?? "noeviction"
-      const bounded = !/maxmemory:0\s/.test(info)
-      return bounded && policy !== "noeviction"
-        ? Effect.logWarning(`maxmemory-policy is ${policy}: Redis may evict leases; set it to noeviction`)
-        : Effect.void
-    }),
-    Effect.ignore
-  )

@@ -1,6 +1,13 @@
-import { distributedSemaphoreLaws, leaderElectionLaws, membershipLaws, readWriteLockLaws } from "@heddle/testkit/laws"
+import {
+  distributedSemaphoreLaws,
+  kvLaws,
+  leaderElectionLaws,
+  membershipLaws,
+  onceLaws,
+  readWriteLockLaws
+} from "@heddle/testkit/laws"
 import { inject } from "vitest"
-import { RedisLeaseStore } from "../src/index.ts"
+import { RedisKvStore, RedisLeaseStore } from "../src/index.ts"
 
 const leases = RedisLeaseStore.layer({ url: inject("redisUrl"), prefix: "patterns" })
 
@@ -8,3 +15,8 @@ leaderElectionLaws("redis", leases)
 membershipLaws("redis", leases)
 readWriteLockLaws("redis", leases, { resizable: true })
 distributedSemaphoreLaws("redis", leases, { resizable: true })
+
+const keys = RedisKvStore.layer({ url: inject("redisUrl"), prefix: "patterns" })
+
+kvLaws("redis", keys)
+onceLaws("redis", keys)

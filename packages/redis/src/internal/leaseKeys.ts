@@ -20,7 +20,7 @@ export const leaseKeys = (prefix: string): LeaseKeys => {
 const braced = /[%{}]/
 
 /** Braces would end or move the hash tag, and so let two names share a key. */
-const escape = (text: string): string =>
+export const escape = (text: string): string =>
   !braced.test(text) ? text : text.replace(/[%{}]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
 
 /** The pattern that matches this channel and no other. */

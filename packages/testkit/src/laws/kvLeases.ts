@@ -13,10 +13,10 @@ export const kvLeaseLaws = (law: KvLaw, { leastTtl = 200 }: KvAbilities): void =
       const scope = yield* Scope.make()
       const lease = yield* Scope.provide(store.lease({ ttl: "1 minute" }), scope)
       yield* store.put(`${prefix}a`, bytes("1"), { lease })
-      const last = yield* store.put(`${prefix}b`, bytes("2"), { lease })
-      yield* store.put(`${prefix}c`, bytes("3"))
+      yield* store.put(`${prefix}b`, bytes("2"), { lease })
+      const last = yield* store.put(`${prefix}c`, bytes("3"))
       yield* Scope.close(scope, Exit.void)
-      const seen = store.watchPrefix(prefix, { from: last + 2n })
+      const seen = store.watchPrefix(prefix, { from: last + 1n })
       const changed = yield* inTime("the keys are deleted", Stream.runCollect(Stream.take(seen, 1)))
       assert.deepStrictEqual(
         changed[0]?.changes.map((change) => change._tag === "Delete" ? change.key : "?"),
