@@ -83,8 +83,6 @@ export class Link {
         yield* Effect.forkDetach(Effect.ignore(this.run("select 1", [])))
       }
       this.reason = new Error("the connection was silent")
-      // Now, so that nobody waits for a farewell.
-      socket.destroy()
     })
 
   /** Keeps the link, with shorter and then longer pauses between attempts. Completes `first` with the first attempt. */

@@ -1,4 +1,4 @@
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 import { Lease } from "heddle/coordination"
 
 /** The code of a failure: an SQLSTATE of the server, or the code of a socket's error. */
@@ -11,6 +11,11 @@ export const codeOf = ({ reason: { cause } }: SqlError): string =>
  */
 export const isPassing = (error: SqlError): boolean =>
   error.reason._tag === "ConnectionError" || /^(40001|40P01|55P03|57P0.|57014)$/.test(codeOf(error))
+
+/** Whether what the statement names is not in the database. */
+export const isMissing = (error: SqlError): boolean => missing.test(codeOf(error))
+
+const missing = /^(42P01|42883|3F000)/
 
 /** What a failed statement or connection means to the caller, and what to look at. */
 export const unavailable = (where: string, error: SqlError): Lease.StoreUnavailable => {
@@ -38,7 +43,7 @@ const meanings: ReadonlyArray<readonly [RegExp, string]> = [
   [/^53300/, "has no connection left: raise max_connections, or let fewer processes connect"],
   [/^57P03/, "is starting up or shutting down: try again"],
   [/^25006/, "is read-only: connect to the primary"],
-  [/^(42P01|42883|3F000)/, "no longer has what the layer made in it: build the layer again"],
+  [missing, "no longer has what the layer made in it: see who removes it"],
   [/^55P03/, "has had these rows locked for too long: see what hangs in pg_stat_activity"],
   [/TLS|SSL|certificate/i, "could not be spoken to over TLS: check sslmode and ssl"],
   [/timed out|silent/, "did not answer in time: see whether it is paused, overloaded or cut off"],
@@ -47,3 +52,11 @@ const meanings: ReadonlyArray<readonly [RegExp, string]> = [
     "cannot be reached: see whether it runs there and the network lets it through"
   ]
 ]
+
+/** What any failure on the way means to a caller: that of a statement, or a word of our own. */
+export const failureOf =
+  (ofStatement: (error: SqlError) => Lease.StoreUnavailable) => (error: unknown): Lease.StoreUnavailable => {
+    if (isSqlError(error)) return ofStatement(error)
+    const cause = error instanceof Error ? error : new Error(String(error))
+    return ofStatement(new SqlError({ reason: new ConnectionError({ cause, message: cause.message }) }))
+  }
