@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+export * from "./BarrierLaws.ts"
 export * from "./ChaosLaws.ts"
+export * from "./CountDownLatchLaws.ts"
 export * from "./DistributedSemaphoreLaws.ts"
 export * from "./KvLaws.ts"
 export * from "./KvStoreLaws.ts"

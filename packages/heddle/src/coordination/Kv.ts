@@ -17,7 +17,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { TypedKv } from "./internal/kvTyped.ts"
+import { checkNamespace, TypedKv } from "./internal/kvTyped.ts"
 import type { Conflict, PutOptions, Undecodable } from "./KvEntry.ts"
 import type { KvStore, RangeOptions, ReadError, WriteError } from "./KvStore.ts"
 
@@ -195,4 +195,5 @@ export interface Kv<A, RD = never, RE = never> {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A, RD = never, RE = never>(options: Options<A, RD, RE>): Kv<A, RD, RE> => new TypedKv(options)
+export const make = <A, RD = never, RE = never>(options: Options<A, RD, RE>): Kv<A, RD, RE> =>
+  new TypedKv(options, checkNamespace(options.namespace))

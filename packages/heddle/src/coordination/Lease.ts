@@ -142,7 +142,7 @@ export class LeaseTimeout extends Schema.TaggedError<LeaseTimeout>()("LeaseTimeo
   waitedMillis: Schema.Number
 }) {
   override get message(): string {
-    return `${this.resource} did not come free within ${Math.round(this.waitedMillis)} ms; try later or raise waitFor`
+    return `gave up on ${this.resource} after ${Math.round(this.waitedMillis)} ms; try later or raise waitFor`
   }
 }
 

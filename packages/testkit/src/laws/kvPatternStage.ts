@@ -49,3 +49,4 @@ export const watches = Effect.sync(() => {
     seen: (count: number) => eventually(`${count} watch`, Effect.sync(() => begun >= count))
   }
 })
+export type Watches = Effect.Success<typeof watches>

@@ -23,10 +23,12 @@ export const checkKey = (key: string): InvalidKey | undefined => checkText("key"
 export const checkPrefix = (prefix: string): InvalidKey | undefined =>
   isText(prefix, 0) ? undefined : invalid("prefix", "must be a well-formed string of at most 1,024 characters")
 
-export const checkLimit = (limit: number): InvalidKey | undefined =>
-  Number.isInteger(limit) && limit >= 1 && limit <= 10_000
+export const checkWhole = (field: string, value: number, most: number): InvalidKey | undefined =>
+  Number.isInteger(value) && value >= 1 && value <= most
     ? undefined
-    : invalid("limit", "must be a whole number from 1 to 10,000")
+    : invalid(field, `must be a whole number from 1 to ${most.toLocaleString("en")}`)
+
+export const checkLimit = (limit: number): InvalidKey | undefined => checkWhole("limit", limit, 10_000)
 
 export const checkRevision = (field: string, revision: bigint | undefined): InvalidKey | undefined =>
   revision === undefined || revision >= 0n ? undefined : invalid(field, "must be a revision: 0 or more")

@@ -21,11 +21,12 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   private readonly prefix: string
   private readonly wrong: InvalidKey | undefined
   private readonly metrics = new WeakMap<Store, KvMetrics>()
-  constructor({ namespace, schema }: Options<A, RD, RE>) {
+  /** `wrong` is what every call fails with. */
+  constructor({ namespace, schema }: Options<A, RD, RE>, wrong?: InvalidKey) {
     this.namespace = namespace
     this.codec = kvCodec(schema)
     this.prefix = `${namespace}/`
-    this.wrong = checkNamespace(namespace)
+    this.wrong = wrong
   }
 
   readonly get = (key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, KvStore | RD> =>
@@ -185,7 +186,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   }
 }
 
-const checkNamespace = (namespace: string): InvalidKey | undefined =>
+export const checkNamespace = (namespace: string): InvalidKey | undefined =>
   checkText("namespace", namespace, 200) ??
     (namespace.includes("/") || namespace === "heddle"
       ? new InvalidKey({ field: "namespace", message: "namespace must be without /, and not heddle" })

@@ -12,9 +12,9 @@ import { LeaseLost, LeaseTimeout, type StoreUnavailable } from "../Lease.ts"
 import type { OnceConflict, OnceError, Run } from "../Once.ts"
 import { bounded } from "./bounded.ts"
 import type { JsonCodec } from "./kvCodec.ts"
-import { counted, type Outcome } from "./onceMetrics.ts"
 import { type Record, records, valueOf } from "./onceRecord.ts"
 import type { OnceRequest } from "./onceRequest.ts"
+import { outcomes } from "./outcomes.ts"
 
 /** What is called, with what, and how its results and failures are kept. */
 export interface Wish<A, E, R, RD, RE> {
@@ -25,6 +25,11 @@ export interface Wish<A, E, R, RD, RE> {
   readonly effect: (run: Run) => Effect.Effect<A, E, R>
   readonly conflict: (actual: string) => OnceConflict
 }
+
+/** It `ran` itself, was given a result that is `shared`, or what kept it from both. */
+type Outcome = "ran" | "shared" | "failed" | "lost" | "timeout" | "conflict" | "error"
+
+const counted = outcomes<Outcome>("heddle_once_calls_total", "Calls of Once.run, by how they ended")
 
 /** One call. It looks, and then has a result, waits for one, or begins a run; whenever that came to nothing it looks again. */
 class Call<A, E, R, RD, RE> {
