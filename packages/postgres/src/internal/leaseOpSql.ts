@@ -82,7 +82,8 @@ export const leaseOpSql = (s: string): string =>
         end if;
       elsif code = 'S' then
         reply := 'D';
-        if not used then
+        if r.held = 0 and r.size = r.named
+          and not exists (select from ${s}.lease_waiter q where q.key = k and q.until > micros) then
           r.named := 0;
         end if;
         r.size := n;
