@@ -1,4 +1,6 @@
 import {
+  barrierLaws,
+  countDownLatchLaws,
   distributedSemaphoreLaws,
   kvLaws,
   leaderElectionLaws,
@@ -20,3 +22,5 @@ const keys = RedisKvStore.layer({ url: inject("redisUrl"), prefix: "patterns" })
 
 kvLaws("redis", keys)
 onceLaws("redis", keys)
+barrierLaws("redis", keys)
+countDownLatchLaws("redis", keys)
