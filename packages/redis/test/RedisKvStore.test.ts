@@ -406,6 +406,37 @@ describe("a watch on Redis", () => {
       assert.deepStrictEqual(yield* told, ["1"])
     }))
 
+  it.live("finds what a lost push would have told by the next one, whatever that is about", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* rechecking(hour), yield* rechecking(hour)]
+      const told = yield* watched(one, "chain-a", 1)
+      const dropped = yield* proxy.dropMatching(
+        "down",
+        (chunk) => chunk.includes("message") && chunk.includes("chain-a")
+      )
+      yield* Effect.addFinalizer(heal)
+      yield* other.put("chain-a", bytes("1"))
+      yield* inTime(dropped)
+      yield* other.put("chain-b", bytes("1"))
+      assert.deepStrictEqual(yield* told, ["1"])
+    }))
+
+  it.live("misses nothing when it is far behind", () =>
+    Effect.gen(function*() {
+      const one = yield* rechecking(hour)
+      const numbers = Array.from({ length: 2500 }, (_, n) => n)
+      const [from] = yield* Effect.forEach(
+        numbers,
+        (n) => one.put(n % 50 === 0 ? "far" : "near", bytes(`${n}`)),
+        { concurrency: "unbounded" }
+      )
+      const told = yield* inTime(Stream.runCollect(Stream.take(one.watch("far", { from: from ?? 0n }), 50)))
+      assert.deepStrictEqual(
+        told.map(({ changes: [change] }) => change._tag === "Put" ? new TextDecoder().decode(change.entry.value) : ""),
+        numbers.filter((n) => n % 50 === 0).map(String)
+      )
+    }))
+
   it.live("hears again after its subscription was lost", () =>
     Effect.gen(function*() {
       const [one, other] = [yield* rechecking(hour), yield* rechecking(hour)]
