@@ -1,4 +1,5 @@
 import { chaosLaws } from "@heddle/testkit/laws"
-import { subject } from "./chaosSubject.ts"
+import { redlock, subject } from "./chaosSubject.ts"
 
 chaosLaws(subject)
+chaosLaws(redlock)

@@ -67,6 +67,8 @@ export interface World {
   /** How to start processes that call `LeaseWorker.main`, one for each. */
   readonly workers: ReadonlyArray<Spec>
   readonly faults: ReadonlyArray<Fault>
+  /** Whether claims are for a whole resource only, and say nothing of themselves. */
+  readonly exclusive?: true | undefined
 }
 
 /**

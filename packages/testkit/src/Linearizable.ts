@@ -27,7 +27,7 @@
  */
 import { type Counterexample, counterexampleOf } from "./internal/counterexample.ts"
 import { explain } from "./internal/explain.ts"
-import { absent, type Register, register } from "./internal/register.ts"
+import { absent, type Register, registerOf } from "./internal/register.ts"
 import { search } from "./internal/wgl.ts"
 
 /**
@@ -112,7 +112,7 @@ export interface Report {
  *
  * **Details**
  *
- * The budget is how many times an operation is tried for a key at most; default a million, which takes a few seconds.
+ * The budget is how many times an operation is tried for a key at most; default five million, which takes some seconds.
  *
  * @category checking
  * @since 0.1.0
@@ -121,13 +121,13 @@ export const check = (
   operations: ReadonlyArray<Operation>,
   options: { readonly budget?: number | undefined } = {}
 ): Report => {
-  const { budget = 1_000_000 } = options
+  const { budget = 5_000_000 } = options
   const violations: Array<Violation> = []
   const undecided: Array<string> = []
   for (const [key, all] of Map.groupBy(operations.filter(tells).map(timed), (operation) => operation.key)) {
-    const { answer } = search(register, all, beginning, { budget })
+    const { answer } = search(registerOf(all), all, beginning, { budget })
     if (answer === "undecided") undecided.push(key)
-    if (answer === "no") violations.push(violationOf(key, counterexampleOf(register, all, beginning, budget, look)))
+    if (answer === "no") violations.push(violationOf(key, counterexampleOf(registerOf, all, beginning, budget, look)))
   }
   return { violations, undecided }
 }

@@ -1,5 +1,6 @@
 export * as Chaos from "./Chaos.ts"
 export * as Commits from "./Commits.ts"
+export * as EtcdNetwork from "./EtcdNetwork.ts"
 export * as Explore from "./Explore.ts"
 export * as FaultProxy from "./FaultProxy.ts"
 export * as History from "./History.ts"

@@ -77,6 +77,15 @@ describe("a history that can be", () => {
     ["2", 10, 11, get, found("c", 4n)]
   )
   good(
+    "where a deletion without an answer explains something early, but is needed for something late",
+    ["1", 0, 10, put("x"), done(1n)],
+    ["2", 0, 10, get, absent],
+    ["3", 0, 10, put("y"), done(2n)],
+    ["4", 0, 10, remove, unknown],
+    ["1", 20, 21, get, found("y", 2n)],
+    ["1", 22, 23, get, absent]
+  )
+  good(
     "where a transaction saw a key that it did not write",
     ["1", 0, 1, put("a"), done(1n)],
     ["2", 2, 3, { _tag: "Check", expected: 1n }, done()],
@@ -169,6 +178,70 @@ describe("a history that cannot be", () => {
   it("or can, is left open when the budget does not suffice", () => {
     const told: ReadonlyArray<Told> = Array.from({ length: 10 }, (_, n) => [`${n}`, 0, 100, put(`${n}`), done(1n)])
     assert.deepStrictEqual(Linearizable.check(history(...told), { budget: 10 }), { violations: [], undecided: ["k"] })
+  })
+})
+
+describe("a long history with many operations that were not answered", () => {
+  /** Four clients at once, each with one operation after another; one in ten is not answered. The last but few reads `stale`. */
+  const sample = (seed: number, size: number, stale?: Linearizable.Result): ReadonlyArray<Linearizable.Operation> => {
+    const random = prng(seed)
+    const told: Array<Told> = []
+    const free = [0, 0, 0, 0]
+    let [value, revision, last, now] = ["", 0n, 0n, 0]
+
+    const take = (action: Linearizable.Action, lost: boolean): Linearizable.Result => {
+      if (action._tag === "Get") return revision === 0n ? absent : found(value, revision)
+      if (action.expected !== undefined && action.expected !== revision) return conflict(revision)
+      if (lost && random() < 0.5) return unknown
+      if (action._tag === "Put") {
+        value = action.value
+        revision = last = last + 1n
+        return done(last)
+      }
+      const was = revision !== 0n
+      revision = 0n
+      return was ? done() : absent
+    }
+
+    for (let n = 0; n < size; n++) {
+      const client = n % free.length
+      const invoked = (free[client] ?? 0) + random()
+      // The instants at which they take place are in this order.
+      now = Math.max(now + random() / 4, invoked)
+      const returned = free[client] = now + random()
+      const kind = random()
+      const expected = random() < 0.5 ? undefined : random() < 0.7 ? revision : last - 3n
+      const action: Linearizable.Action = kind < 0.2 || (kind < 0.4 && expected === 0n)
+        ? get
+        : kind < 0.4
+        ? { _tag: "Delete", expected }
+        : put(`v${n}`, expected)
+      const lost = random() < 0.1
+      const result = take(action, lost)
+      const wrong = n === size - 8 ? stale : undefined
+      told.push([
+        `${client}`,
+        invoked,
+        returned,
+        wrong === undefined ? action : get,
+        wrong ?? (lost ? unknown : result)
+      ])
+    }
+    return history(...told)
+  }
+
+  it("is judged within the budget", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      assert.deepStrictEqual(
+        Linearizable.check(sample(seed, 2000)),
+        { violations: [], undecided: [] },
+        `seed ${seed}`
+      )
+    }
+    for (let seed = 0; seed < 4; seed++) {
+      const { undecided, violations } = Linearizable.check(sample(seed, 300, found("v150", 12n)))
+      assert.deepStrictEqual([violations.length, undecided], [1, []], `seed ${seed}, changed`)
+    }
   })
 })
 

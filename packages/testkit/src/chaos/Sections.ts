@@ -14,18 +14,21 @@ export class Sections {
   private readonly seed: number
   private readonly store: LeaseStore.LeaseStore["Service"]
   private readonly resources: Arr.NonEmptyReadonlyArray<Resource>
+  private readonly described: boolean
   private readonly ledger: Ledger
   constructor(
     name: string,
     seed: number,
     store: LeaseStore.LeaseStore["Service"],
     resources: Arr.NonEmptyReadonlyArray<Resource>,
+    described: boolean,
     ledger: Ledger
   ) {
     this.name = name
     this.seed = seed
     this.store = store
     this.resources = resources
+    this.described = described
     this.ledger = ledger
   }
 
@@ -44,7 +47,7 @@ export class Sections {
       actor: `${n}`,
       steps: dice.pick([1, 3, 10, 40, 300]),
       pace: dice.between(1, 6),
-      updates: dice.chance(0.1),
+      updates: dice.chance(0.1) && this.described,
       awaits: dice.chance(0.5)
     }
     const patience = dice.chance(0.15) ? dice.between(0, 400) : Infinity

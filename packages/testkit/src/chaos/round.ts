@@ -37,7 +37,7 @@ export const round = (
       { name: `${prefix}first`, limit: 1 },
       { name: `${prefix}second`, limit: 1 }
     ]
-    const resources = Arr.append(locks, { name: `${prefix}several`, limit: 3 })
+    const resources = world.exclusive === true ? locks : Arr.append(locks, { name: `${prefix}several`, limit: 3 })
     const crews = world.workers.map((spec, n) => new Crew(`process ${n + 1}`, seed, spec, locks, ledger))
     const faults = [...world.faults, ...crews.flatMap((crew) => crew.faults(scope))]
     const plan = planOf(seed, duration, faults)
@@ -73,7 +73,9 @@ export const round = (
           acting.push(actor(name, new KeyClient(name, seed, services, prefix, keys, ledger).act))
         }
         if (leases !== undefined) {
-          acting.push(actor(`${name}, locks`, new Sections(name, seed, leases, resources, ledger).visit))
+          acting.push(
+            actor(`${name}, locks`, new Sections(name, seed, leases, resources, world.exclusive !== true, ledger).visit)
+          )
         }
       }
       const key = keys[n % keys.length] ?? prefix

@@ -19,16 +19,23 @@ export type Urls = Arr.NonEmptyReadonlyArray<string>
  */
 export interface ServerOptions {
   readonly name: string
-  /** One server, or the members of a cluster: of those one at a time is harmed. */
-  readonly servers: Effect.Effect<Arr.NonEmptyReadonlyArray<Server>, ServerError, Scope.Scope>
+  /** One server, or several that belong together: of those one at a time is harmed. More ways to harm them. */
+  readonly start: Effect.Effect<
+    { readonly servers: Arr.NonEmptyReadonlyArray<Server>; readonly faults?: ReadonlyArray<Fault> },
+    ServerError,
+    Scope.Scope
+  >
   readonly leases?: ((urls: Urls) => Layer.Layer<LeaseStore.LeaseStore, unknown>) | undefined
   readonly keys?: ((urls: Urls) => Layer.Layer<KvStore.KvStore | KvStore.KvTransactions, unknown>) | undefined
   /** A module that calls `LeaseWorker.main`, and the environment that tells it the addresses. */
   readonly worker?: ((urls: Urls) => Spec) | undefined
-  /** Whether tokens grow although the servers come back without their data. */
-  readonly forgets?: true | undefined
-  /** More ways to harm the servers. */
-  readonly faults?: ((servers: Arr.NonEmptyReadonlyArray<Server>) => ReadonlyArray<Fault>) | undefined
+  /**
+   * What is still promised when one of the servers comes back without its data: all, or no more than that tokens grow.
+   * Default: it never does.
+   */
+  readonly wiped?: "all" | "tokens" | undefined
+  /** Whether claims are for a whole resource only, and say nothing of themselves. */
+  readonly exclusive?: true | undefined
 }
 
 const clients = ["client 1", "client 2", "client 3"]
@@ -44,8 +51,9 @@ const processes = ["process 1", "process 2"]
 export const onServers = (options: ServerOptions): Subject => ({
   name: options.name,
   world: Effect.gen(function*() {
-    const servers = yield* options.servers
-    const faults = servers.flatMap((server) => serverFaults(server, options.forgets))
+    const started = yield* options.start
+    const { servers } = started
+    const faults = [...servers.flatMap((server) => serverFaults(server, options.wiped)), ...started.faults ?? []]
     const behind = (name: string) =>
       Effect.gen(function*() {
         const proxies = yield* Effect.forEach(servers, (server) => FaultProxy.make(server))
@@ -58,7 +66,8 @@ export const onServers = (options: ServerOptions): Subject => ({
       clients: (yield* Effect.forEach(clients, behind)).map(storesAt),
       direct: storesAt(Arr.map(servers, (server) => server.url)),
       workers: worker === undefined ? [] : (yield* Effect.forEach(processes, behind)).map(worker),
-      faults: [...faults, ...options.faults?.(servers) ?? []]
+      faults,
+      exclusive: options.exclusive
     }
   })
 })
@@ -69,7 +78,7 @@ const through = (server: Server, proxy: FaultProxy.FaultProxy | undefined): stri
   return url.href
 }
 
-const serverFaults = (server: Server, forgets: true | undefined): Array<Fault> => {
+const serverFaults = (server: Server, wiped: ServerOptions["wiped"]): Array<Fault> => {
   const { name } = server
   const up = Effect.orDie(server.restart())
   const strike = (effect: Effect.Effect<void, ServerError>, heal: Effect.Effect<void, ServerError>) =>
@@ -78,11 +87,11 @@ const serverFaults = (server: Server, forgets: true | undefined): Array<Fault> =
     { name: `kill ${name}`, lane: "servers", strike: strike(server.kill, up) },
     { name: `stop ${name}`, lane: "servers", strike: strike(server.stop, server.continue) },
     { name: `restart ${name}`, lane: "servers", strike: up },
-    ...(forgets === undefined ? [] : [
+    ...(wiped === undefined ? [] : [
       {
         name: `restart ${name} without its data`,
         lane: "servers",
-        forgets,
+        forgets: wiped === "tokens" ? true : undefined,
         strike: Effect.orDie(server.restart({ keepData: false }))
       }
     ] as const)

@@ -22,14 +22,14 @@ export interface Weaker<O> {
  * it at the last instant before that at which nothing was under way, and leaves out reads that are not needed.
  */
 export const counterexampleOf = <S, O extends Timed>(
-  model: Model<S, O>,
+  modelOf: (operations: ReadonlyArray<O>) => Model<S, O>,
   operations: ReadonlyArray<O>,
   beginning: ReadonlyArray<Point<S, O>>,
   budget: number,
   weaker: Weaker<O>
 ): Counterexample<S, O> => {
-  const fails = (all: ReadonlyArray<O>, from: ReadonlyArray<Point<S, O>>) =>
-    search(model, all, from, { budget }).answer === "no"
+  const fails = (all: ReadonlyArray<O>, from = beginning, before: ReadonlyArray<O> = []) =>
+    search(modelOf([...before, ...all]), all, from, { budget }).answer === "no"
 
   const until = (instant: number): ReadonlyArray<O> =>
     operations.flatMap((one) => {
@@ -44,29 +44,31 @@ export const counterexampleOf = <S, O extends Timed>(
     let high = returns.length - 1
     while (low < high) {
       const middle = (low + high) >> 1
-      if (fails(until(returns[middle] ?? 0), beginning)) high = middle
+      if (fails(until(returns[middle] ?? 0))) high = middle
       else low = middle + 1
     }
     const shortest = until(returns[low] ?? 0)
-    return fails(shortest, beginning) ? shortest : operations
+    return fails(shortest) ? shortest : operations
   }
 
   const all = first()
   const open = all.filter((one) => one.returned === Infinity)
   const certain = all.filter((one) => one.returned < Infinity).sort((one, other) => one.invoked - other.invoked)
   const start = lastQuiet(certain)
-  const past = search(model, [...certain.slice(0, start), ...open], beginning, { budget, every: true })
+  const model = modelOf(all)
+  const earlier = certain.slice(0, start)
+  const past = search(model, [...earlier, ...open], beginning, { budget, every: true })
   const known = past.answer === "yes"
   const before = known ? past.ends : beginning
   let kept = known ? certain.slice(start) : certain
   for (const one of [...kept].reverse()) {
     const fewer = kept.filter((other) => other !== one)
-    if (weaker.onlyLooks(one) && fails([...fewer, ...open], before)) kept = fewer
+    if (weaker.onlyLooks(one) && fails([...fewer, ...open], before, known ? earlier : [])) kept = fewer
   }
   const states = new Map(before.map(({ state }) => [model.key(state), state]))
   return {
     before: [...states.values()],
-    context: known ? certain.slice(Math.max(0, start - 3), start) : [],
+    context: known ? earlier.slice(-3) : [],
     operations: [...kept, ...open.filter((one) => before.some(({ happened }) => !happened.has(one)))]
   }
 }

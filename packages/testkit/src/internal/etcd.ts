@@ -1,5 +1,6 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Server from "../Server.ts"
 import type { Binary, Program } from "./Binaries.ts"
 import * as Ports from "./Ports.ts"
@@ -14,16 +15,25 @@ export const program: Program = {
 
 /** The members of one cluster, in parallel. Elections are short, and writes are not synced to the disk. */
 export const start = (binary: Binary, names: Arr.NonEmptyReadonlyArray<string>) =>
+  startOn(binary, names, Effect.succeed)
+
+/** The same, with the members reaching each other at the ports that `through` gives for those at which they listen. */
+export const startOn = (
+  binary: Binary,
+  names: Arr.NonEmptyReadonlyArray<string>,
+  through: (port: number) => Effect.Effect<number, never, Scope.Scope>
+) =>
   Effect.gen(function*() {
     const members = yield* Effect.forEach(names, (name) =>
       Effect.gen(function*() {
-        const port = yield* Ports.reserve
-        return { name, port, url: `http://127.0.0.1:${port}`, peer: `http://127.0.0.1:${yield* Ports.reserve}` }
+        const [port, listens] = [yield* Ports.reserve, yield* Ports.reserve]
+        const peer = `http://127.0.0.1:${yield* through(listens)}`
+        return { name, port, url: `http://127.0.0.1:${port}`, listens: `http://127.0.0.1:${listens}`, peer }
       }))
     const cluster = members.map(({ name, peer }) => `${name}=${peer}`).join(",")
     return yield* Effect.forEach(
       members,
-      ({ name, port, url, peer }) =>
+      ({ listens, name, peer, port, url }) =>
         Server.make({
           name,
           port,
@@ -33,7 +43,7 @@ export const start = (binary: Binary, names: Arr.NonEmptyReadonlyArray<string>) 
             "--data-dir",
             data,
             ...`--name ${name} --listen-client-urls ${url} --advertise-client-urls ${url}`.split(" "),
-            ...`--listen-peer-urls ${peer} --initial-advertise-peer-urls ${peer}`.split(" "),
+            ...`--listen-peer-urls ${listens} --initial-advertise-peer-urls ${peer}`.split(" "),
             ...`--initial-cluster ${cluster} --initial-cluster-state new --initial-cluster-token ${cluster}`.split(" "),
             ...flags.split(" ")
           ],

@@ -1,6 +1,6 @@
 import type { Action, Operation, Result } from "../Linearizable.ts"
 import type { Counterexample } from "./counterexample.ts"
-import type { Register } from "./register.ts"
+import { type Register, unread } from "./register.ts"
 
 const mostOpen = 6
 
@@ -65,6 +65,6 @@ const answered = ({ result }: { readonly result: Result }): string => {
 const told = ({ floor, revision, value }: Register): string =>
   value === undefined
     ? "absent"
-    : `with ${JSON.stringify(value)} at ${
+    : `with ${value === unread ? value : JSON.stringify(value)} at ${
       revision === undefined ? `a revision above ${floor}` : `revision ${revision}`
     }`

@@ -3,6 +3,10 @@ export interface Model<S, O> {
   readonly step: (state: S, operation: O) => S | undefined
   /** Equal for states that no operation can tell apart. */
   readonly key: (state: S) => string
+  /** Equal for operations without a return that have the same effect: of those the first asked is the first to happen. */
+  readonly kind: (operation: O) => string
+  /** Whether the state says that the operation has had its time, happened or not: then it does not matter which. */
+  readonly once: (operation: O) => boolean
 }
 
 /** When an operation was under way. One that never `returned` (Infinity) took place at any time after, or never. */
@@ -42,7 +46,7 @@ interface Node<S, O> extends Point<S, O> {
  * linearizability", 2017) keeps it short: a set of operations done and the state they led to are looked at once.
  *
  * An operation without a return is tried only where the next one needs it: it may as well not have happened where the next
- * one has the same result and leads to the same state without it.
+ * one has the same result and leads to the same state without it. Of several with the same effect only the first is tried.
  */
 export const search = <S, O extends Timed>(
   model: Model<S, O>,
@@ -53,7 +57,6 @@ export const search = <S, O extends Timed>(
   const sorted = [...operations].sort((one, other) => one.invoked - other.invoked)
   const certain = sorted.filter((operation) => operation.returned < Infinity)
   const open = sorted.filter((operation) => operation.returned === Infinity)
-  const places = new Map(open.map((operation, index) => [operation, index]))
   const stack = from.map(({ happened, state }): Node<S, O> => ({
     state,
     happened,
@@ -61,20 +64,22 @@ export const search = <S, O extends Timed>(
     ahead: [],
     without: undefined
   }))
-  const seen = new Set<string>()
+  const seen = new Map<string, ReadonlyArray<ReadonlySet<O>>>()
   const ends: Array<Point<S, O>> = []
   let steps = 0
 
-  const keyOf = ({ ahead, happened, low, state, without }: Node<S, O>): string => {
-    const extra = Array.from(happened, (one) => places.get(one) ?? -1).sort(ascending)
-    const before = without === undefined ? "" : model.key(without)
-    return `${low};${ahead.join()};${extra.join()};${before};${model.key(state)}`
+  /** Whether a node was there from which as much is possible: with no operation done that is not done here as well. */
+  const wasSeen = ({ ahead, happened, low, state, without }: Node<S, O>): boolean => {
+    const key = `${low};${ahead.join()};${without === undefined ? "" : model.key(without)};${model.key(state)}`
+    const spent = new Set([...happened].filter((one) => !model.once(one)))
+    const known = seen.get(key) ?? []
+    if (known.some((fewer) => isWithin(fewer, spent))) return true
+    seen.set(key, [...known, spent])
+    return false
   }
 
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    const key = keyOf(node)
-    if (seen.has(key)) continue
-    seen.add(key)
+    if (wasSeen(node)) continue
     if (node.low === certain.length) {
       ends.push(node)
       if (options.every !== true) return { answer: "yes", ends, steps }
@@ -101,9 +106,12 @@ export const search = <S, O extends Timed>(
       const next = after(operation)
       if (next !== undefined) found.push({ state: next, happened, without: undefined, ...advance(low, ahead, at) })
     }
+    const kinds = new Set<string>()
     for (const operation of open) {
       if (operation.invoked > firstReturn) break
-      if (happened.has(operation)) continue
+      const kind = model.kind(operation)
+      if (happened.has(operation) || kinds.has(kind)) continue
+      kinds.add(kind)
       const next = after(operation)
       if (next !== undefined) {
         found.push({ state: next, happened: new Set(happened).add(operation), low, ahead, without: state })
@@ -115,6 +123,9 @@ export const search = <S, O extends Timed>(
   }
   return { answer: ends.length > 0 ? "yes" : "no", ends, steps }
 }
+
+const isWithin = <O>(some: ReadonlySet<O>, all: ReadonlySet<O>): boolean =>
+  some.size <= all.size && [...some].every((one) => all.has(one))
 
 const ascending = (one: number, other: number): number => one - other
 
