@@ -1,6 +1,6 @@
 import { Chaos, Servers } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
-import { RedisLeaseStore, RedlockLeaseStore } from "../src/index.ts"
+import { RedisKvStore, RedisLeaseStore, RedlockLeaseStore } from "../src/index.ts"
 
 const module = new URL("fixtures/leaseWorker.ts", import.meta.url)
 
@@ -9,6 +9,7 @@ export const subject = Chaos.onServers({
   name: "redis",
   start: Effect.map(Servers.redis, (server) => ({ servers: [server] })),
   leases: ([url]) => RedisLeaseStore.layer({ url, commandTimeout: "1 second", heartbeat: "200 millis" }),
+  keys: ([url]) => RedisKvStore.layer({ url, commandTimeout: "1 second" }),
   worker: ([url]) => ({ module, env: { REDIS_URL: url } }),
   wiped: "tokens"
 })
