@@ -279,6 +279,13 @@ describe("LeaseMachine", () => {
       assert.isUndefined(run([claim("a"), resize(3), release("a"), resize(2)]).state)
       assert.isDefined(run([claim("a"), resize(3), release("a")]).state)
     })
+    it("does not take the size that a withdrawn claim left behind for one that callers named", () => {
+      const withdrawn: LeaseMachine.Command = { _tag: "Release", id: "x", remember: 10 }
+      assert.deepStrictEqual(run([withdrawn, resize(1), claim("a"), claim("b")]).replies.slice(2), [
+        "Granted",
+        "Queued"
+      ])
+    })
     it("does not refuse callers who agree among themselves", () => {
       assert.deepStrictEqual(run([resize(5), claim("a", 2), claim("b", 2)]).replies, ["Done", "Granted", "Granted"])
     })
