@@ -1,6 +1,7 @@
 import {
   barrierLaws,
   countDownLatchLaws,
+  cronLaws,
   distributedSemaphoreLaws,
   kvLaws,
   leaderElectionLaws,
@@ -8,6 +9,7 @@ import {
   onceLaws,
   readWriteLockLaws
 } from "@heddle/testkit/laws"
+import * as Layer from "effect/Layer"
 import { inject } from "vitest"
 import { RedisKvStore, RedisLeaseStore } from "../src/index.ts"
 
@@ -24,3 +26,4 @@ kvLaws("redis", keys)
 onceLaws("redis", keys)
 barrierLaws("redis", keys)
 countDownLatchLaws("redis", keys)
+cronLaws("redis", Layer.merge(leases, keys))

@@ -6,6 +6,7 @@
 export * from "./BarrierLaws.ts"
 export * from "./ChaosLaws.ts"
 export * from "./CountDownLatchLaws.ts"
+export * from "./CronLaws.ts"
 export * from "./DistributedSemaphoreLaws.ts"
 export * from "./KvLaws.ts"
 export * from "./KvStoreLaws.ts"

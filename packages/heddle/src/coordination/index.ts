@@ -6,6 +6,7 @@
 export * as Alarm from "./Alarm.ts"
 export * as Barrier from "./Barrier.ts"
 export * as CountDownLatch from "./CountDownLatch.ts"
+export * as Cron from "./Cron.ts"
 export * as DistributedLock from "./DistributedLock.ts"
 export * as DistributedSemaphore from "./DistributedSemaphore.ts"
 export * as Kv from "./Kv.ts"

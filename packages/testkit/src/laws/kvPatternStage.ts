@@ -1,19 +1,16 @@
-import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { KvStore } from "heddle/coordination"
-import { eventually, unique } from "./Stage.ts"
+import { type On, patternLawOf } from "./patternStage.ts"
+import { eventually } from "./Stage.ts"
 
 /** What a law of a pattern on `KvStore` works with, beside a store. */
 export interface KvPatternStage {
   /** A name that nobody else uses. */
   readonly name: string
-  /** Runs the effect on one more store from the same layer, as another process would. */
-  readonly elsewhere: <A, E, R>(
-    effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E, Exclude<R, KvStore.KvStore>>
+  /** As another process that shares the backend. */
+  readonly elsewhere: On<KvStore.KvStore>
 }
 
 export type KvPatternLaw = (
@@ -22,15 +19,10 @@ export type KvPatternLaw = (
 ) => void
 
 /** Stores built from the layer one after another must see the same keys. */
-export const kvPatternLawOf = <E>(layer: Layer.Layer<KvStore.KvStore, E>): KvPatternLaw => (title, body) =>
-  it.live(title, () =>
-    Effect.gen(function*() {
-      const build = Layer.build(Layer.fresh(layer))
-      const here = yield* build
-      const there = yield* build
-      const stage: KvPatternStage = { name: unique(), elsewhere: Effect.provide(there) }
-      yield* Effect.provide(body(stage), here)
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+export const kvPatternLawOf = <E>(layer: Layer.Layer<KvStore.KvStore, E>): KvPatternLaw => {
+  const law = patternLawOf(layer)
+  return (title, body) => law(title, ({ here, name, there }) => here(body({ name, elsewhere: there })))
+}
 
 /** Notes how many watches an effect has begun: what comes after that, they are told. */
 export const watches = Effect.sync(() => {
@@ -49,4 +41,5 @@ export const watches = Effect.sync(() => {
     seen: (count: number) => eventually(`${count} watch`, Effect.sync(() => begun >= count))
   }
 })
+
 export type Watches = Effect.Success<typeof watches>

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { unique } from "./Stage.ts"
 
 /** Provides the services of one process. */
-export type On<R> = <A, E>(effect: Effect.Effect<A, E, R | Scope.Scope>) => Effect.Effect<A, E, Scope.Scope>
+export type On<R> = <A, E, N>(effect: Effect.Effect<A, E, N>) => Effect.Effect<A, E, Exclude<N, R>>
 
 /** What a law of a pattern works with. */
 export interface PatternStage<R> {
