@@ -92,7 +92,7 @@ const hold = (order: Extract<Command, { _tag: "Hold" }>, state: State) => {
   return LeaseStore.withLease(order, ({ token }) =>
     Effect.gen(function*() {
       seen.token = token
-      seen.entered = monotonic()
+      seen.entered = seen.left = monotonic()
       tell({ _tag: "Entered", name: order.name, token, at: seen.entered })
       while (!(yield* step)) yield* Effect.sleep(1)
     })).pipe(

@@ -32,7 +32,8 @@ import { search } from "./internal/wgl.ts"
 
 /**
  * What was asked of a key. `expected` is the revision on condition of which it was asked, 0 for a key that is absent.
- * `Check` asks for nothing but that: as a transaction does of a key that it does not write.
+ * `Check` asks for nothing but that: as a transaction does of a key that it does not write. `Expire` is asked by nobody: the
+ * store may do so to a key that was written for a time, while it has that value. Its result is `Unknown`.
  *
  * @category models
  * @since 0.1.0
@@ -42,6 +43,7 @@ export type Action =
   | { readonly _tag: "Put"; readonly value: string; readonly expected?: bigint | undefined }
   | { readonly _tag: "Delete"; readonly expected?: bigint | undefined }
   | { readonly _tag: "Check"; readonly expected: bigint }
+  | { readonly _tag: "Expire"; readonly value: string }
 
 /**
  * What was answered.
@@ -136,7 +138,7 @@ const beginning = [{ state: absent, happened: new Set<never>() }]
 
 /** A read without an answer tells nothing, nor does a check. */
 const tells = ({ action, result }: Operation): boolean =>
-  result._tag !== "Unknown" || action._tag === "Put" || action._tag === "Delete"
+  result._tag !== "Unknown" || action._tag !== "Get" && action._tag !== "Check"
 
 const timed = (operation: Operation): Operation =>
   operation.result._tag === "Unknown" ? { ...operation, returned: Infinity } : operation

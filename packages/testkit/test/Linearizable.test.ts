@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Linearizable } from "@heddle/testkit"
 import { prng } from "../src/internal/prng.ts"
-import { bruteForce } from "./bruteForce.ts"
+import { bruteForce, expectedOf } from "./bruteForce.ts"
 
 type Told = readonly [
   client: string,
@@ -86,6 +86,14 @@ describe("a history that can be", () => {
     ["1", 22, 23, get, absent]
   )
   good(
+    "where a key that was written for a time is gone, and is written again",
+    ["1", 0, 1, put("x"), done(1n)],
+    ["store", 5, 5, { _tag: "Expire", value: "x" }, unknown],
+    ["2", 8, 9, get, absent],
+    ["2", 10, 11, put("y"), done(4n)],
+    ["2", 12, 13, get, found("y", 4n)]
+  )
+  good(
     "where a transaction saw a key that it did not write",
     ["1", 0, 1, put("a"), done(1n)],
     ["2", 2, 3, { _tag: "Check", expected: 1n }, done()],
@@ -113,6 +121,21 @@ describe("a history that cannot be", () => {
     ["1", 0, 1, put("x"), done(1n)],
     ["1", 2, 3, remove, done()],
     ["2", 4, 5, get, found("x", 1n)]
+  )
+  bad(
+    "a key that is gone before its time",
+    /get -> absent/,
+    ["1", 0, 1, put("x"), done(1n)],
+    ["store", 5, 5, { _tag: "Expire", value: "x" }, unknown],
+    ["2", 2, 3, get, absent]
+  )
+  bad(
+    "a key that is gone with the time of the value before",
+    /get -> absent/,
+    ["1", 0, 1, put("x"), done(1n)],
+    ["store", 2, 2, { _tag: "Expire", value: "x" }, unknown],
+    ["1", 3, 4, put("y"), done(2n)],
+    ["2", 5, 6, get, absent]
   )
   bad(
     "reads that see a write, and then do not",
@@ -191,7 +214,8 @@ describe("a long history with many operations that were not answered", () => {
 
     const take = (action: Linearizable.Action, lost: boolean): Linearizable.Result => {
       if (action._tag === "Get") return revision === 0n ? absent : found(value, revision)
-      if (action.expected !== undefined && action.expected !== revision) return conflict(revision)
+      const expected = expectedOf(action)
+      if (expected !== undefined && expected !== revision) return conflict(revision)
       if (lost && random() < 0.5) return unknown
       if (action._tag === "Put") {
         value = action.value
@@ -265,13 +289,22 @@ describe("the judgement on small histories is that of trying everything", () => 
       const expected = random() < 0.4 ? (random() < 0.6 ? revision : BigInt(below(4))) : undefined
       const kind = random()
       if (kind < 0.3) return get
+      if (kind < 0.35) return { _tag: "Expire", value: `${below(3)}` }
       if (kind < 0.75) return put(`${below(3)}`, expected)
       return kind < 0.95 || expected === undefined ? { _tag: "Delete", expected } : { _tag: "Check", expected }
     }
     const answered = (action: Linearizable.Action): Linearizable.Result => {
       if (action._tag === "Get") return value === undefined ? absent : found(value, revision)
-      if (action.expected !== undefined && action.expected !== revision) return conflict(revision)
+      const expected = expectedOf(action)
+      if (expected !== undefined && expected !== revision) return conflict(revision)
       if (action._tag === "Check") return done()
+      if (action._tag === "Expire") {
+        if (action.value === value && random() < 0.5) {
+          value = undefined
+          revision = 0n
+        }
+        return unknown
+      }
       if (action._tag === "Delete") {
         const result = action.expected === 0n ? unknown : value === undefined ? absent : done()
         value = undefined
@@ -284,9 +317,10 @@ describe("the judgement on small histories is that of trying everything", () => 
     }
     const invented = (action: Linearizable.Action): Linearizable.Result => {
       const other = BigInt(below(4))
+      if (action._tag === "Expire") return unknown
       if (action._tag === "Get") return random() < 0.3 ? absent : found(`${below(3)}`, other + 1n)
       if (action._tag === "Put" && random() < 0.6) return done(other + 1n)
-      if (action.expected !== undefined) return random() < 0.5 ? conflict(other) : done()
+      if (expectedOf(action) !== undefined) return random() < 0.5 ? conflict(other) : done()
       return action._tag === "Delete" && random() < 0.5 ? absent : done()
     }
 

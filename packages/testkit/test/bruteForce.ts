@@ -1,9 +1,12 @@
 import type { Linearizable } from "@heddle/testkit"
 
+export const expectedOf = (action: Linearizable.Action): bigint | undefined =>
+  "expected" in action ? action.expected : undefined
+
 /** The judgement of `Linearizable.check` on one key, by trying every order, every choice of what happened, every revision. */
 export const bruteForce = (operations: ReadonlyArray<Linearizable.Operation>): boolean => {
   const mentioned = operations.flatMap(({ action, result }) => [
-    ...(action._tag !== "Get" && action.expected !== undefined ? [Number(action.expected)] : []),
+    ...(expectedOf(action) === undefined ? [] : [Number(expectedOf(action))]),
     ...("revision" in result && result.revision !== undefined ? [Number(result.revision)] : []),
     ...("actual" in result ? [Number(result.actual)] : [])
   ])
@@ -36,7 +39,8 @@ export const bruteForce = (operations: ReadonlyArray<Linearizable.Operation>): b
     last: number
   ): ReadonlyArray<readonly [string | undefined, number, number]> => {
     const same = [[value, revision, last] as const]
-    const met = action._tag === "Get" || action.expected === undefined || Number(action.expected) === revision
+    const expected = expectedOf(action)
+    const met = expected === undefined || Number(expected) === revision
     switch (result._tag) {
       case "Found":
         return value === result.value && revision === Number(result.revision) ? same : []
@@ -47,6 +51,7 @@ export const bruteForce = (operations: ReadonlyArray<Linearizable.Operation>): b
       case "Done":
       case "Unknown": {
         if (!met) return []
+        if (action._tag === "Expire") return value === action.value ? [[undefined, 0, last]] : []
         if (action._tag === "Delete") return value === undefined ? [] : [[undefined, 0, last]]
         if (action._tag !== "Put") return same
         const told = result._tag === "Done" ? result.revision : undefined

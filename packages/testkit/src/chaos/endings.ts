@@ -26,15 +26,15 @@ export const endOfKeys = (
     const last = new KeyClient("end", seed, direct.keys, prefix, keys, ledger)
     for (const key of keys) {
       const write = Effect.suspend(() => last.put(key, `end.${ledger.commits.length}`))
-      yield* within(`${key} can be written again`, Effect.map(write, () => last.known.has(key)), ledger)
+      yield* within(`${key} can be written again`, Effect.map(write, () => last.log.known.has(key)), ledger)
     }
     for (const [n, stores] of clients.entries()) {
       if (stores.keys === undefined) continue
       const client = new KeyClient(`${n + 1}, at the end`, seed, stores.keys, prefix, keys, ledger)
-      const read = Effect.map(client.range(), () => client.known.size > 0)
+      const read = Effect.map(client.range(), () => client.log.known.size > 0)
       yield* within(`client ${n + 1} can read again`, read, ledger)
     }
-    yield* watchers.caughtUp(last.known)
+    yield* watchers.caughtUp(last.log.known)
   })
 
 /** Waits until nobody holds or waits, and each client is let in again. */

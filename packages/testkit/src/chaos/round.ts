@@ -67,10 +67,13 @@ export const round = (
     }
     const acting: Array<Effect.Effect<void>> = []
     const watching: Array<Effect.Effect<unknown>> = []
+    const lending: Array<Effect.Effect<never>> = []
     for (const [n, { keys: services, leases }] of clients.entries()) {
       for (const name of [`${n + 1}a`, `${n + 1}b`]) {
         if (services !== undefined) {
-          acting.push(actor(name, new KeyClient(name, seed, services, prefix, keys, ledger).act))
+          const client = new KeyClient(name, seed, services, prefix, keys, ledger)
+          acting.push(actor(name, client.act))
+          lending.push(client.lend)
         }
         if (leases !== undefined) {
           acting.push(
@@ -84,7 +87,7 @@ export const round = (
     const all = { concurrency: "unbounded", discard: true } as const
     const work = yield* Effect.forkScoped(Effect.all(acting, all))
     const watch = yield* Effect.forkScoped(Effect.all(watching, all))
-    const drive = yield* Effect.forkScoped(Effect.all(crews.map((crew) => crew.drive), all))
+    const drive = yield* Effect.forkScoped(Effect.all([...lending, ...crews.map((crew) => crew.drive)], all))
 
     yield* torment(plan, faults, ledger, tell)
     tell("  all is healed")

@@ -42,6 +42,8 @@ const asked = (action: Action): string => {
       return `put ${JSON.stringify(action.value)}${condition(action.expected)}`
     case "Delete":
       return `delete${condition(action.expected)}`
+    case "Expire":
+      return `expiry of ${JSON.stringify(action.value)}`
     case "Check":
       return `check${condition(action.expected)}`
   }

@@ -24,17 +24,22 @@ export const unread = "(a value that nobody read)"
 export const registerOf = (history: ReadonlyArray<Operation>): Model<Register, Operation> => {
   const valueAt = new Map<bigint, string>()
   const writes = new Map<string, number>()
-  /** Undefined where a value was read at several revisions. */
-  const read = new Map<string, bigint | undefined>()
+  /** The values that can be told apart, with the revisions at which they were read. */
+  const read = new Map<string, Set<bigint>>()
+  const readAt = (value: string): Set<bigint> => {
+    const known = read.get(value) ?? new Set()
+    read.set(value, known)
+    return known
+  }
   for (const { action, result } of history) {
-    if (action._tag === "Put") writes.set(action.value, (writes.get(action.value) ?? 0) + 1)
-    if (action._tag === "Put" && result._tag === "Done" && result.revision !== undefined) {
-      valueAt.set(result.revision, action.value)
+    if (action._tag === "Expire") readAt(action.value)
+    if (action._tag === "Put") {
+      writes.set(action.value, (writes.get(action.value) ?? 0) + 1)
+      if (result._tag === "Done" && result.revision !== undefined) valueAt.set(result.revision, action.value)
     }
     if (result._tag === "Found") {
       valueAt.set(result.revision, result.value)
-      const same = !read.has(result.value) || read.get(result.value) === result.revision
-      read.set(result.value, same ? result.revision : undefined)
+      readAt(result.value).add(result.revision)
     }
   }
 
@@ -46,7 +51,12 @@ export const registerOf = (history: ReadonlyArray<Operation>): Model<Register, O
     return { ...register, revision, floor: revision }
   }
 
-  const revisionOf = (value: string): bigint | undefined => writes.get(value) === 1 ? read.get(value) : undefined
+  const isWrittenOnce = (value: string): boolean => writes.get(value) === 1
+
+  const revisionOf = (value: string): bigint | undefined => {
+    const [revision, another] = read.get(value) ?? []
+    return isWrittenOnce(value) && another === undefined ? revision : undefined
+  }
 
   const written = ({ floor }: Register, value: string, told: bigint | undefined): Register | undefined => {
     const revision = told ?? revisionOf(value)
@@ -57,25 +67,31 @@ export const registerOf = (history: ReadonlyArray<Operation>): Model<Register, O
   const step = (register: Register, { action, result }: Operation): Register | undefined => {
     if (result._tag === "Found") return register.value === result.value ? at(register, result.revision) : undefined
     if (result._tag === "Absent") return register.value === undefined ? register : undefined
-    const expected = action._tag === "Get" ? undefined : action.expected
+    if (action._tag === "Get") return register
+    if (action._tag === "Expire") return register.value === action.value ? deleted(register) : undefined
+    const { expected } = action
     if (result._tag === "Conflict") return result.actual === expected ? undefined : at(register, result.actual)
     const met = expected === undefined ? register : at(register, expected)
     if (met === undefined) return undefined
     if (action._tag === "Put") return written(met, action.value, result._tag === "Done" ? result.revision : undefined)
-    if (action._tag !== "Delete") return met
-    return met.value === undefined ? undefined : { ...absent, floor: met.floor }
+    if (action._tag === "Check") return met
+    return met.value === undefined ? undefined : deleted(met)
   }
 
   const kind = ({ action }: Operation): string => {
-    const value = action._tag === "Put" && read.has(action.value) ? action.value : ""
-    return `${action._tag}/${action._tag === "Get" ? "" : action.expected}/${value}`
+    const expected = action._tag === "Put" || action._tag === "Delete" ? action.expected : undefined
+    const value = action._tag === "Expire" || (action._tag === "Put" && read.has(action.value)) ? action.value : ""
+    return `${action._tag}/${expected}/${value}`
   }
 
   /** Revisions only grow: once it has happened, the one revision at which it could is behind. */
   const once = ({ action }: Operation): boolean => {
+    if (action._tag === "Expire") return isWrittenOnce(action.value)
     if (action._tag === "Put" && revisionOf(action.value) !== undefined) return true
-    return action._tag === "Get" || (action.expected ?? 0n) !== 0n
+    return action._tag !== "Get" && action.expected !== undefined && action.expected !== 0n
   }
 
   return { step, kind, once, key: ({ floor, revision, value }) => `${revision}/${floor}/${value}` }
 }
+
+const deleted = ({ floor }: Register): Register => ({ ...absent, floor })
