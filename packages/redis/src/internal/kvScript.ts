@@ -1,5 +1,5 @@
 import { KvMachine } from "heddle/coordination"
-import type { KvBackend, KvEntry } from "heddle/coordination"
+import type { KvBackend, KvEntry, KvWatches } from "heddle/coordination"
 import { createHash } from "node:crypto"
 import { kvLua } from "./kvLua.ts"
 
@@ -100,17 +100,7 @@ export const outcomeOf = ({ checks }: KvBackend.Commit, reply: Reply): KvBackend
 
 export const renewedOf = (reply: Reply): ReadonlyArray<boolean> => listOf(reply).map((one) => one === 1)
 
-/** What a watch found: all that it tells is known up to `seen`; the store is at `revision`. */
-export type Since =
-  | {
-    readonly _tag: "Found"
-    readonly seen: bigint
-    readonly revision: bigint
-    readonly changed: ReadonlyArray<KvEntry.Changed>
-  }
-  | { readonly _tag: "Gone"; readonly oldest: bigint }
-
-export const sinceOf = (reply: Reply): Since => {
+export const sinceOf = (reply: Reply): KvWatches.Found => {
   const [kind, first, revision, found] = listOf(reply)
   if (textOf(kind) === "X") return { _tag: "Gone", oldest: revisionOf(first) }
   return {
@@ -119,6 +109,12 @@ export const sinceOf = (reply: Reply): Since => {
     revision: revisionOf(revision),
     changed: listOf(found).flatMap((one) => changedOf(one) ?? [])
   }
+}
+
+/** Reads what is published: the revision before, the one now, when the next lease ends, and the keys, unless they are many. */
+export const wordOf = (message: string): KvWatches.Word => {
+  const [before, revision, next, ...keys] = JSON.parse(message) as readonly [string, string, number, ...Array<string>]
+  return { before: BigInt(before), revision: BigInt(revision), next, keys }
 }
 
 const changedOf = (reply: Reply): KvEntry.Changed | undefined => {

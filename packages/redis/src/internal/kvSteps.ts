@@ -1,13 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Alarm } from "heddle/coordination"
+import { Alarm, KvOutbox, KvWatches } from "heddle/coordination"
 import type { KvBackend, Lease } from "heddle/coordination"
 import type { Redis } from "../Redis.ts"
-import type { Op } from "./KvOutbox.ts"
-import { KvOutbox } from "./KvOutbox.ts"
+import { kvListen } from "./kvListen.ts"
 import * as Script from "./kvScript.ts"
-import { KvWatches } from "./KvWatches.ts"
 import { escape } from "./leaseKeys.ts"
 import { proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
@@ -21,8 +19,6 @@ export interface StepsOptions {
   readonly timeout: number
   readonly recheck: number
 }
-
-const farewell = "1 second"
 
 /** All keys of a store hash to one slot. */
 export const kvKeys = (prefix: string) => {
@@ -48,72 +44,75 @@ export const kvSteps = (
     )
     const now = () => alarm.now()
     const ring = (instant: number) => alarm.ring(instant)
-    const outbox: KvOutbox = new KvOutbox({
-      commands,
-      script: Script.kvScript,
-      keys,
-      header: [history, channel],
+    const outbox: KvOutbox.KvOutbox<Script.Args, Script.Reply> = new KvOutbox.KvOutbox({
+      isUp: () => commands.status === "ready",
+      timeout,
       now,
       ring,
-      onNext: (next) => watches.learn(next)
+      send: (ops, onReplies, onFail) => {
+        const rest: Array<string | number | Buffer> = [keys.length, ...keys, history, channel]
+        for (const { args } of ops) for (const arg of args) rest.push(arg)
+        const call = (command: "evalsha" | "eval", what: string): void => {
+          const sentAt = now()
+          commands.callBuffer(command, [what, ...rest]).then(
+            (reply) => {
+              const [soonest, answers] = reply as readonly [Buffer, ReadonlyArray<Script.Reply>]
+              watches.learn(Number(soonest))
+              onReplies(answers, sentAt)
+            },
+            (error: unknown) =>
+              command === "evalsha" && error instanceof Error && error.message.startsWith("NOSCRIPT")
+                ? call("eval", Script.kvScript.lua)
+                : onFail(error, isReply(error) ? "refused" : "lost")
+          )
+        }
+        call("evalsha", Script.kvScript.sha)
+      }
     })
 
-    const send = (args: Script.Args, onReply: Op["onReply"], onFail: Op["onFail"], again = true, size = 0): Op => {
-      const op: Op = { args, size, again, until: now() + timeout, onReply, onFail }
-      outbox.add(op)
-      return op
-    }
-
-    /** One operation, what became of it, and when it was sent. */
-    const ask = <A>(
+    const request = <A>(
       args: Script.Args,
       read: (reply: Script.Reply, sentAt: number) => A,
-      again?: boolean,
-      size?: number
-    ): Effect.Effect<A, unknown> =>
-      Effect.callback((resume) => {
-        const onReply: Op["onReply"] = (reply, sentAt) => resume(Effect.sync(() => read(reply, sentAt)))
-        const op = send(args, onReply, (error) => resume(Effect.fail(error)), again, size)
-        return Effect.sync(() => {
-          op.until = -Infinity
-        })
-      })
+      sending?: KvOutbox.Sending
+    ): Effect.Effect<A, Lease.StoreUnavailable> => Effect.mapError(outbox.ask(args, read, sending), failure)
 
-    const request: <A>(...of: Parameters<typeof ask<A>>) => Effect.Effect<A, Lease.StoreUnavailable> = (...of) =>
-      Effect.mapError(ask(...of), failure)
-
-    const watches: KvWatches = new KvWatches({
-      subscriber,
-      channel,
+    const refusal = (error: unknown) => outbox.isClosed() || isFinal(error) ? failure(error) : undefined
+    const watches: KvWatches.KvWatches = new KvWatches.KvWatches({
       recheck,
       now,
       ring,
-      ask: (args) => ask(args, (reply) => reply),
-      askUnsafe: (args, onReply) => void send(args, onReply, ignore),
-      refusal: (error) => outbox.isClosed() || isFinal(error) ? failure(error) : undefined
+      refusal,
+      listen: yield* kvListen({
+        subscriber,
+        channel,
+        refusal,
+        onMessage: (message) => watches.hear(Script.wordOf(message)),
+        onAgain: () => watches.wake()
+      }),
+      revision: outbox.ask(Script.now, Script.revisionOf),
+      since: (target, from, seen) => outbox.ask(Script.since(target, from, seen), Script.sinceOf),
+      check: (onRevision) => {
+        outbox.send(Script.now, (reply) => onRevision(Script.revisionOf(reply)), ignore)
+        // A silent connection for publications is noticed, and replaced, by a question that it does not answer.
+        subscriber.ping().catch(ignore)
+      }
     })
 
-    yield* listen(subscriber, "message", (from = "", message = "") => {
-      if (from === channel) watches.hear(message)
-    })
-    yield* listen(subscriber, "ready", watches.listen)
     yield* listen(commands, "ready", () => {
       outbox.resend()
       watches.wake()
     })
     yield* Effect.forkScoped(alarm.run)
-    yield* Effect.addFinalizer(() =>
-      Effect.callback<void>((resume) => {
-        outbox.onIdle = () => resume(Effect.void)
-        if (outbox.isIdle()) resume(Effect.void)
-      }).pipe(Effect.timeoutOption(farewell), Effect.andThen(Effect.sync(() => outbox.close())))
-    )
+    yield* Effect.addFinalizer(() => outbox.drain)
 
     return {
       get: (key) => request(Script.get(key), (reply) => Script.entryOf(key, reply)),
       range: (prefix, after, limit) => request(Script.range(prefix, after, limit), Script.rangeOf),
       commit: (commit) =>
-        request(Script.commit(commit), (reply) => Script.outcomeOf(commit, reply), false, sizeOf(commit)),
+        request(Script.commit(commit), (reply) => Script.outcomeOf(commit, reply), {
+          again: false,
+          size: sizeOf(commit)
+        }),
       grant: (ttl) =>
         request(Script.grant(ttl), (id, sentAt) => ({ id: Script.textOf(id), ttl, until: proved(sentAt, ttl) })),
       renew: (leases) =>
@@ -122,7 +121,7 @@ export const kvSteps = (
           return leases.map(({ ttl }, index) => renewed[index] === true ? proved(sentAt, ttl) : undefined)
         }),
       revoke: (id) => request(Script.revoke(id), ignore),
-      revokeUnsafe: (id) => void send(Script.revoke(id), ignore, ignore),
+      revokeUnsafe: (id) => void outbox.send(Script.revoke(id), ignore, ignore),
       watch: watches.watch
     }
   })
@@ -132,6 +131,8 @@ const ignore = () => {}
 const sizeOf = ({ writes }: KvBackend.Commit): number =>
   writes.reduce((sum, write) => sum + (write._tag === "Put" ? write.value.byteLength : 0), 0)
 
+const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
+
 /** Whether a server that answers so will answer so again. */
 const isFinal = (error: unknown): boolean =>
-  error instanceof Error && error.name === "ReplyError" && !/^(LOADING|BUSY|READONLY|MASTERDOWN)/.test(error.message)
+  isReply(error) && !/^(LOADING|BUSY|READONLY|MASTERDOWN)/.test(error.message)
