@@ -1,0 +1,4 @@
+import { RedisKvStore } from "@heddle/redis"
+
+/** The keys live on Redis. */
+export const layer = (url: string) => RedisKvStore.layer({ url })
