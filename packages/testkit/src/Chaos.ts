@@ -26,7 +26,7 @@ import { round } from "./chaos/round.ts"
 import { inRealTime } from "./internal/until.ts"
 import type { Spec } from "./internal/WorkerProcess.ts"
 
-export { onServers } from "./chaos/servers.ts"
+export { onServers, type ServerOptions, type Urls } from "./chaos/servers.ts"
 
 /**
  * A way to harm a world: it is struck when the effect has run, and healed when its scope has closed.
@@ -93,7 +93,7 @@ export interface Options {
   readonly seed: number
   /** For how long faults come, in milliseconds. Default 6,000. The same seed with another duration is another round. */
   readonly duration?: number | undefined
-  /** How long all may take to come to an end once everything is healed, in milliseconds. Default 30,000. */
+  /** How long all may take to come to an end once everything is healed, in milliseconds. Default 60,000. */
   readonly patience?: number | undefined
   /** Is told what happens, line by line. */
   readonly tell?: ((line: string) => void) | undefined

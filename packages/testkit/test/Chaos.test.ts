@@ -127,8 +127,17 @@ describe("a round of chaos", () => {
   )
 
   finds(
+    "finds one who waits for ever",
+    /a client did not come to an end/,
+    subject(real, (store) => ({
+      ...store,
+      claim: (request) => request.waitFor === Infinity ? Effect.never : store.claim(request)
+    }))
+  )
+
+  finds(
     "finds what is left behind",
-    /did not come to an end.*\n.*is free\n.*is left with/,
+    /is free\n.*is left with/,
     subject(real, (store) => ({
       ...store,
       tryClaim: (request) =>

@@ -1,4 +1,3 @@
-import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -7,7 +6,7 @@ import { until } from "../internal/until.ts"
 import { type Spec, start, type WorkerProcess } from "../internal/WorkerProcess.ts"
 import type { Event } from "../internal/workerProtocol.ts"
 import { Dice } from "./Dice.ts"
-import type { Ledger, Resource } from "./Ledger.ts"
+import type { Stage } from "./Stage.ts"
 
 const hour = 3_600_000
 
@@ -23,24 +22,14 @@ interface Shift {
 /** A place for a process that locks resources as its dice say; when it is killed, another takes its place. */
 export class Crew {
   private readonly name: string
-  private readonly seed: number
   private readonly spec: Spec
-  private readonly resources: Arr.NonEmptyReadonlyArray<Resource>
-  private readonly ledger: Ledger
+  private readonly stage: Stage
   private shift: Shift | undefined
   private shifts = 0
-  constructor(
-    name: string,
-    seed: number,
-    spec: Spec,
-    resources: Arr.NonEmptyReadonlyArray<Resource>,
-    ledger: Ledger
-  ) {
+  constructor(name: string, spec: Spec, stage: Stage) {
     this.name = name
-    this.seed = seed
     this.spec = spec
-    this.resources = resources
-    this.ledger = ledger
+    this.stage = stage
   }
 
   /** Starts a process; tried again for as long as it cannot reach its servers. */
@@ -65,10 +54,10 @@ export class Crew {
     let n = 0
     return Effect.forever(Effect.suspend(() => {
       const name = `${n++}`
-      const dice = new Dice(this.seed, `${this.name}/${name}`)
+      const dice = new Dice(this.stage.seed, `${this.name}/${name}`)
       const order = {
         name,
-        resource: dice.pick(this.resources).name,
+        resource: dice.pick(this.stage.locks).name,
         ttl: dice.pick([300, 600, 1200, 2500]),
         waitFor: dice.pick([0, 300, 2000, hour]),
         steps: dice.pick([1, 5, 20, 100])
@@ -115,12 +104,14 @@ export class Crew {
       return [...shift.told.keys()].filter((name) => !ended.has(name))
     })
     return Effect.gen({ self: this }, function*() {
-      yield* until(Effect.map(left, (names) => names.length === 0), this.ledger.patience)
-      for (const name of yield* left) this.ledger.wrong.push(`section ${name} of process ${shift.name} did not end`)
+      yield* until(Effect.map(left, (names) => names.length === 0), this.stage.ledger.patience)
+      for (const name of yield* left) {
+        this.stage.ledger.wrong.push(`section ${name} of process ${shift.name} did not end`)
+      }
       yield* shift.worker.tell({ _tag: "Exit" })
-      const code = yield* Effect.timeoutOption(shift.worker.ended, this.ledger.patience)
-      if (code._tag === "None") this.ledger.wrong.push(`process ${shift.name} did not end`)
-      else if (code.value !== 0) this.ledger.wrong.push(`process ${shift.name} ended with ${code.value}`)
+      const code = yield* Effect.timeoutOption(shift.worker.ended, this.stage.ledger.patience)
+      if (code._tag === "None") this.stage.ledger.wrong.push(`process ${shift.name} did not end`)
+      else if (code.value !== 0) this.stage.ledger.wrong.push(`process ${shift.name} ended with ${code.value}`)
       yield* this.collect(shift)
       yield* Scope.close(shift.scope, Exit.void)
     })
@@ -143,13 +134,13 @@ export class Crew {
       for (const event of events) {
         if (event._tag === "Entered") stays.set(event.name, { ...event, entered: event.at, left: event.at })
         if (event._tag !== "Ended") continue
-        this.ledger.count(`section of a process: ${event.how}`)
-        if (!expected.has(event.how)) this.ledger.wrong.push(`section ${event.name} of ${process}: ${event.how}`)
+        this.stage.ledger.count(`section of a process: ${event.how}`)
+        if (!expected.has(event.how)) this.stage.ledger.wrong.push(`section ${event.name} of ${process}: ${event.how}`)
         if (event.entered > 0n) stays.set(event.name, event)
       }
       for (const { entered, left, name, token } of stays.values()) {
         const common = { process, actor: name, key: told.get(name) ?? "" }
-        this.ledger.stays.push(
+        this.stage.ledger.stays.push(
           { ...common, kind: "enter", at: entered, token },
           { ...common, kind: "leave", at: left }
         )

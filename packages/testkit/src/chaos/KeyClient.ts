@@ -1,18 +1,12 @@
-import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { KvEntry, KvStore } from "heddle/coordination"
+import type { KvEntry } from "heddle/coordination"
 import type { Change } from "../Commits.ts"
 import type { Result } from "../Linearizable.ts"
 import { Dice } from "./Dice.ts"
 import { KeyRecord } from "./KeyRecord.ts"
-import type { Ledger } from "./Ledger.ts"
-
-/** Both services of a store. */
-export interface Keys {
-  readonly store: KvStore.KvStore["Service"]
-  readonly transact: KvStore.KvTransactions["Service"]["transact"]
-}
+import type { Stage } from "./Stage.ts"
+import type { Keys } from "./Stores.ts"
 
 const kinds = [
   ["get", 25],
@@ -29,36 +23,27 @@ export const textOf = (value: Uint8Array): string => new TextDecoder().decode(va
 
 /** Reads and writes a few keys as its dice say, and writes down what it asked and was answered. */
 export class KeyClient {
-  readonly name: string
-  private readonly seed: number
-  private readonly keys: Keys
-  private readonly prefix: string
-  private readonly all: Arr.NonEmptyReadonlyArray<string>
-  private readonly ledger: Ledger
   readonly log: KeyRecord
+  private readonly name: string
+  private readonly keys: Keys
+  private readonly stage: Stage
   private lease: KvEntry.KvLease | undefined
   constructor(
     name: string,
-    seed: number,
     keys: Keys,
-    prefix: string,
-    all: Arr.NonEmptyReadonlyArray<string>,
-    ledger: Ledger
+    stage: Stage
   ) {
     this.name = name
-    this.seed = seed
     this.keys = keys
-    this.prefix = prefix
-    this.all = all
-    this.ledger = ledger
-    this.log = new KeyRecord(name, ledger)
+    this.stage = stage
+    this.log = new KeyRecord(name, stage.ledger)
   }
 
   /** Its `n`-th operation. */
   readonly act = (n: number): Effect.Effect<void> => {
-    const dice = new Dice(this.seed, `${this.name}/${n}`)
+    const dice = new Dice(this.stage.seed, `${this.name}/${n}`)
     const value = `${this.name}.${n}`
-    const key = dice.pick(this.all)
+    const key = dice.pick(this.stage.keys)
     const expected = dice.chance(0.1) ? 0n : this.log.known.get(key) ?? 0n
     const kind = dice.weighted(kinds, "get")
     const patience = dice.chance(0.04) ? dice.between(0, 15) : Infinity
@@ -82,7 +67,7 @@ export class KeyClient {
 
   /** Has a lease most of the time, to bind keys to, until it is interrupted. */
   readonly lend: Effect.Effect<never> = Effect.suspend(() => {
-    const dice = new Dice(this.seed, `${this.name}/leases`)
+    const dice = new Dice(this.stage.seed, `${this.name}/leases`)
     const term = Effect.suspend(() => {
       const [ttl, held] = [dice.between(300, 1500), dice.between(50, 2000)]
       return Effect.flatMap(this.keys.store.lease({ ttl }), (lease) => {
@@ -92,8 +77,8 @@ export class KeyClient {
     })
     return Effect.forever(
       Effect.scoped(term).pipe(
-        Effect.tap(() => Effect.sync(() => this.ledger.count("lease"))),
-        Effect.catch((error) => Effect.delay(Effect.sync(() => this.ledger.count(`lease: ${error._tag}`)), 50))
+        Effect.tap(() => Effect.sync(() => this.stage.ledger.count("lease"))),
+        Effect.catch((error) => Effect.delay(Effect.sync(() => this.stage.ledger.count(`lease: ${error._tag}`)), 50))
       )
     )
   })
@@ -106,7 +91,7 @@ export class KeyClient {
     })
 
   readonly range = (patience = Infinity): Effect.Effect<void> =>
-    Effect.map(this.log.ask("range", this.keys.store.range(this.prefix), patience), (answer) => {
+    Effect.map(this.log.ask("range", this.keys.store.range(this.stage.prefix), patience), (answer) => {
       if (answer._tag !== "Answered") return
       const { client, invoked, returned, value: { entries, revision } } = answer
       const read = entries.map((entry) => ({
@@ -115,8 +100,8 @@ export class KeyClient {
         revision: entry.revision,
         created: entry.created
       }))
-      this.ledger.readings.push({ client, invoked, returned, prefix: this.prefix, revision, entries: read })
-      for (const key of this.all) {
+      this.stage.ledger.readings.push({ client, invoked, returned, prefix: this.stage.prefix, revision, entries: read })
+      for (const key of this.stage.keys) {
         const entry = read.find((entry) => entry.key === key)
         this.log.operation(
           answer,
@@ -185,7 +170,7 @@ export class KeyClient {
     value: string,
     patience: number
   ): Effect.Effect<void> => {
-    const other = dice.pick(this.all)
+    const other = dice.pick(this.stage.keys)
     const kind = dice.pick(["check", "both", "both", "blind", "move"])
     const checks = kind === "blind" ? [] : [{ key, revision: expected }]
     const moves = kind === "move" && expected !== 0n && other !== key

@@ -1,4 +1,3 @@
-import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,36 +5,23 @@ import * as Option from "effect/Option"
 import type { Lease, LeaseStore } from "heddle/coordination"
 import { monotonic } from "../internal/workerProtocol.ts"
 import { Dice } from "./Dice.ts"
-import type { Ledger, Resource } from "./Ledger.ts"
+import type { Stage } from "./Stage.ts"
 
 /** Locks resources as its dice say, and writes down when it was inside. */
 export class Sections {
-  readonly name: string
-  private readonly seed: number
+  private readonly name: string
   private readonly store: LeaseStore.LeaseStore["Service"]
-  private readonly resources: Arr.NonEmptyReadonlyArray<Resource>
-  private readonly described: boolean
-  private readonly ledger: Ledger
-  constructor(
-    name: string,
-    seed: number,
-    store: LeaseStore.LeaseStore["Service"],
-    resources: Arr.NonEmptyReadonlyArray<Resource>,
-    described: boolean,
-    ledger: Ledger
-  ) {
+  private readonly stage: Stage
+  constructor(name: string, store: LeaseStore.LeaseStore["Service"], stage: Stage) {
     this.name = name
-    this.seed = seed
     this.store = store
-    this.resources = resources
-    this.described = described
-    this.ledger = ledger
+    this.stage = stage
   }
 
   /** Its `n`-th try to get in, and its stay if it is let in. */
   readonly visit = (n: number): Effect.Effect<void> => {
-    const dice = new Dice(this.seed, `${this.name}/${n}`)
-    const resource = dice.pick(this.resources)
+    const dice = new Dice(this.stage.seed, `${this.name}/${n}`)
+    const resource = dice.pick(this.stage.resources)
     const request = {
       resource: resource.name,
       limit: resource.limit,
@@ -47,7 +33,7 @@ export class Sections {
       actor: `${n}`,
       steps: dice.pick([1, 3, 10, 40, 300]),
       pace: dice.between(1, 6),
-      updates: dice.chance(0.1) && this.described,
+      updates: dice.chance(0.1) && this.stage.described,
       awaits: dice.chance(0.5)
     }
     const patience = dice.chance(0.15) ? dice.between(0, 400) : Infinity
@@ -66,7 +52,7 @@ export class Sections {
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed("given up") }),
       Effect.exit,
       Effect.map((exit) =>
-        this.ledger.count(`section: ${Exit.isSuccess(exit) ? exit.value : this.failure(exit.cause)}`)
+        this.stage.ledger.count(`section: ${Exit.isSuccess(exit) ? exit.value : this.failure(exit.cause)}`)
       )
     )
   }
@@ -84,7 +70,9 @@ export class Sections {
     const step = Effect.sync(() => {
       left = monotonic()
       // What was seen over at the end of a step must not let another begin.
-      if (over === 1) this.ledger.wrong.push(`${this.name}/${actor} went on in ${resource} after its lease was over`)
+      if (over === 1) {
+        this.stage.ledger.wrong.push(`${this.name}/${actor} went on in ${resource} after its lease was over`)
+      }
       if (!lease.isAlive()) over++
     })
     const section = Effect.gen(function*() {
@@ -99,7 +87,7 @@ export class Sections {
     return lease.run(section).pipe(
       Effect.ensuring(Effect.sync(() => {
         if (entered === 0n) return
-        this.ledger.stays.push(
+        this.stage.ledger.stays.push(
           { ...common, kind: "ask", at: asked },
           { ...common, kind: "enter", at: entered, permits, token },
           { ...common, kind: "leave", at: left }
@@ -112,7 +100,9 @@ export class Sections {
 
   private failure(cause: Cause.Cause<{ readonly _tag: string }>): string {
     const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-    if (error === undefined || !expected.has(error._tag)) this.ledger.wrong.push(`${this.name}: ${Cause.pretty(cause)}`)
+    if (error === undefined || !expected.has(error._tag)) {
+      this.stage.ledger.wrong.push(`${this.name}: ${Cause.pretty(cause)}`)
+    }
     return error?._tag ?? "defect"
   }
 }

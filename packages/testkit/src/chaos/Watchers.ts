@@ -4,8 +4,9 @@ import type { KvEntry } from "heddle/coordination"
 import type { Watching } from "../Commits.ts"
 import { until } from "../internal/until.ts"
 import { Dice } from "./Dice.ts"
-import { type Keys, textOf } from "./KeyClient.ts"
-import type { Ledger } from "./Ledger.ts"
+import { textOf } from "./KeyClient.ts"
+import type { Stage } from "./Stage.ts"
+import type { Keys } from "./Stores.ts"
 
 interface Watcher extends Watching {
   readonly told: Array<Watching["told"][number]>
@@ -17,12 +18,10 @@ interface Watcher extends Watching {
 /** Those who watch the keys of a round. */
 export class Watchers {
   private readonly all: Array<Watcher> = []
-  private readonly ledger: Ledger
-  private readonly prefix: string
+  private readonly stage: Stage
   private readonly from: bigint
-  constructor(ledger: Ledger, prefix: string, from: bigint) {
-    this.ledger = ledger
-    this.prefix = prefix
+  constructor(stage: Stage, from: bigint) {
+    this.stage = stage
     this.from = from
   }
 
@@ -30,12 +29,12 @@ export class Watchers {
    * Watches until it is interrupted: all keys, one key, and all keys anew again and again, from some revision in the past
    * and then from where it was when it was interrupted.
    */
-  watch(client: string, seed: number, keys: Keys, key: string): Effect.Effect<unknown> {
-    const dice = new Dice(seed, `${client}/watches`)
-    const first = this.open(`the watch of client ${client}`, this.prefix, true, this.from)
+  watch(client: string, keys: Keys, key: string): Effect.Effect<unknown> {
+    const dice = new Dice(this.stage.seed, `${client}/watches`)
+    const first = this.open(`the watch of client ${client}`, this.stage.prefix, true, this.from)
     const anew = Effect.suspend(() => {
       const past = first.told[dice.between(0, first.told.length)]?.revision ?? this.from
-      const watcher = this.open(`watch ${this.all.length} of client ${client}`, this.prefix, true, past)
+      const watcher = this.open(`watch ${this.all.length} of client ${client}`, this.stage.prefix, true, past)
       const turns = Array.from({ length: dice.between(1, 4) }, () => dice.between(50, 1500))
       if (dice.chance(0.2)) return this.follow(keys, watcher)
       return Effect.forEach(turns, (millis) => Effect.timeoutOption(this.follow(keys, watcher), millis), {
@@ -58,14 +57,14 @@ export class Watchers {
         0n
       )
     const behind = () => this.all.filter((watcher) => watcher.stays && lastOf(watcher) < goal(watcher))
-    return Effect.map(until(Effect.sync(() => behind().length === 0), this.ledger.patience), () => {
+    return Effect.map(until(Effect.sync(() => behind().length === 0), this.stage.ledger.patience), () => {
       for (const watcher of behind()) {
-        this.ledger.wrong.push(
+        this.stage.ledger.wrong.push(
           `${watcher.name} was told up to revision ${lastOf(watcher)}, and not to the last, ${goal(watcher)}`
         )
       }
       for (const watcher of this.all) watcher.until = lastOf(watcher)
-      this.ledger.watches.push(...this.all)
+      this.stage.ledger.watches.push(...this.all)
     })
   }
 
@@ -83,12 +82,12 @@ export class Watchers {
         : keys.store.watch(watcher.key, { from })
       return Stream.runForEach(stream, (changed) => Effect.sync(() => watcher.told.push(plain(changed))))
     }).pipe(Effect.matchEffect({
-      onSuccess: () => Effect.sync(() => void this.ledger.wrong.push(`${watcher.name} ended`)),
+      onSuccess: () => Effect.sync(() => void this.stage.ledger.wrong.push(`${watcher.name} ended`)),
       onFailure: (error): Effect.Effect<void> => {
-        this.ledger.count(`watch: ${error._tag}`)
+        this.stage.ledger.count(`watch: ${error._tag}`)
         if (error._tag === "StoreUnavailable") return Effect.delay(goOn, 20)
         if (error._tag === "Compacted") watcher.stays = false
-        else this.ledger.wrong.push(`${watcher.name} failed with ${String(error)}`)
+        else this.stage.ledger.wrong.push(`${watcher.name} failed with ${String(error)}`)
         return Effect.never
       }
     }))

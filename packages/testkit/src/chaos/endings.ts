@@ -1,36 +1,30 @@
-import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { KeyClient } from "./KeyClient.ts"
-import type { Ledger, Resource } from "./Ledger.ts"
-import type { Stores } from "./round.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { Stage } from "./Stage.ts"
+import type { Stores } from "./Stores.ts"
 import type { Watchers } from "./Watchers.ts"
-
-interface KeySpace {
-  readonly seed: number
-  readonly prefix: string
-  readonly keys: Arr.NonEmptyReadonlyArray<string>
-}
 
 /** Writes each key a last time, reads all from each client, and waits until the watchers have been told. */
 export const endOfKeys = (
   clients: ReadonlyArray<Stores>,
   direct: Stores,
-  { keys, prefix, seed }: KeySpace,
   watchers: Watchers,
-  ledger: Ledger
+  stage: Stage
 ): Effect.Effect<void> =>
   Effect.gen(function*() {
+    const { ledger } = stage
     if (direct.keys === undefined) return
-    const last = new KeyClient("end", seed, direct.keys, prefix, keys, ledger)
-    for (const key of keys) {
+    const last = new KeyClient("end", direct.keys, stage)
+    for (const key of stage.keys) {
       const write = Effect.suspend(() => last.put(key, `end.${ledger.commits.length}`))
       yield* within(`${key} can be written again`, Effect.map(write, () => last.log.known.has(key)), ledger)
     }
     for (const [n, stores] of clients.entries()) {
       if (stores.keys === undefined) continue
-      const client = new KeyClient(`${n + 1}, at the end`, seed, stores.keys, prefix, keys, ledger)
+      const client = new KeyClient(`${n + 1}, at the end`, stores.keys, stage)
       const read = Effect.map(client.range(), () => client.log.known.size > 0)
       yield* within(`client ${n + 1} can read again`, read, ledger)
     }
@@ -41,8 +35,7 @@ export const endOfKeys = (
 export const endOfLocks = (
   clients: ReadonlyArray<Stores>,
   direct: Stores,
-  resources: ReadonlyArray<Resource>,
-  ledger: Ledger
+  { ledger, resources }: Stage
 ): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { leases } = direct
@@ -58,8 +51,7 @@ export const endOfLocks = (
     }
     for (const [n, { leases }] of clients.entries()) {
       if (leases === undefined) continue
-      const [resource] = resources
-      const enters = Effect.scoped(leases.claim({ resource: resource?.name ?? "", ttl: 2500, waitFor: "10 seconds" }))
+      const enters = Effect.scoped(leases.claim({ resource: resources[0].name, ttl: 2500, waitFor: "10 seconds" }))
       yield* within(`client ${n + 1} is let in again`, succeeds(enters), ledger)
     }
   })

@@ -8,7 +8,12 @@ import * as FaultProxy from "../FaultProxy.ts"
 import type { Spec } from "../internal/WorkerProcess.ts"
 import type { Server, ServerError } from "../Server.ts"
 
-/** The addresses of the servers, in their order. */
+/**
+ * The addresses of the servers, in their order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Urls = Arr.NonEmptyReadonlyArray<string>
 
 /**
