@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import { Barrier, KvStore } from "heddle/coordination"
+import type { KvAbilities } from "./KvStoreLaws.ts"
 import { kvPatternLawOf, type Watches, watches } from "./laws/kvPatternStage.ts"
 import { inTime } from "./laws/Stage.ts"
 
@@ -18,7 +19,11 @@ import { inTime } from "./laws/Stage.ts"
  * @category laws
  * @since 0.1.0
  */
-export const barrierLaws = <E>(name: string, layer: Layer.Layer<KvStore.KvStore, E>): void => {
+export const barrierLaws = <E>(
+  name: string,
+  layer: Layer.Layer<KvStore.KvStore, E>,
+  { leastTtl = 200 }: Pick<KvAbilities, "leastTtl"> = {}
+): void => {
   const law = kvPatternLawOf(layer)
   const all = { concurrency: "unbounded" } as const
 
@@ -66,8 +71,19 @@ export const barrierLaws = <E>(name: string, layer: Layer.Layer<KvStore.KvStore,
         })
     )
 
+    law("one who dies breaks it for those who wait", ({ mortal, name: key }) =>
+      Effect.gen(function*() {
+        const { await: barrier } = Barrier.make({ key, parties: 3, ttl: leastTtl })
+        const { die, on } = yield* mortal
+        const first = yield* waiting((watching) => watching(Effect.flip(barrier)))
+        const party = yield* waiting((watching) => on(watching(barrier)))
+        yield* die
+        assert.deepStrictEqual(yield* tagsOf(first), ["BarrierBroken"])
+        yield* Fiber.interrupt(party)
+      }))
+
     law(
-      "one who dies breaks it for those who wait, and for itself",
+      "one who was given up for dead is told so, like the others",
       ({ elsewhere, name: key }) =>
         Effect.gen(function*() {
           const store = yield* KvStore.KvStore

@@ -90,6 +90,25 @@ export const onceLaws = <E>(
     }
 
     law(
+      "where the runner dies one who waits runs anew, with a higher token",
+      ({ elsewhere, mortal, name: key }) =>
+        Effect.gen(function*() {
+          const stage = yield* makeRun({ key, success: Schema.Int, ttl: leastTtl })
+          const { die, on } = yield* mortal
+          const dead = yield* Effect.forkScoped(on(stage.once))
+          yield* stage.begun(1)
+          const waiting = yield* Effect.forkScoped(Effect.all([stage.once, elsewhere(stage.once)], { concurrency: 2 }))
+          yield* die
+          yield* stage.begun(2)
+          yield* stage.end(2, Exit.succeed(2))
+          assert.deepStrictEqual(yield* inTime("those who wait are told", Fiber.join(waiting)), [2, 2])
+          const [one, other] = stage.tokens
+          assert.isTrue(one !== undefined && other !== undefined && one < other)
+          yield* Fiber.interrupt(dead)
+        })
+    )
+
+    law(
       "a runner that was given up for dead is refused, and told so",
       ({ elsewhere, name: key }) =>
         Effect.gen(function*() {

@@ -1,6 +1,8 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { KvStore } from "heddle/coordination"
 import { type On, patternLawOf } from "./patternStage.ts"
 import { eventually } from "./Stage.ts"
@@ -11,6 +13,8 @@ export interface KvPatternStage {
   readonly name: string
   /** As another process that shares the backend. */
   readonly elsewhere: On<KvStore.KvStore>
+  /** One more process, which can die without a word: nothing of it is renewed, and nothing given back, from then on. */
+  readonly mortal: Effect.Effect<{ readonly on: On<KvStore.KvStore>; readonly die: Effect.Effect<void> }, unknown>
 }
 
 export type KvPatternLaw = (
@@ -21,7 +25,26 @@ export type KvPatternLaw = (
 /** Stores built from the layer one after another must see the same keys. */
 export const kvPatternLawOf = <E>(layer: Layer.Layer<KvStore.KvStore, E>): KvPatternLaw => {
   const law = patternLawOf(layer)
-  return (title, body) => law(title, ({ here, name, there }) => here(body({ name, elsewhere: there })))
+  const mortal = Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const services = yield* Scope.provide(Layer.build(Layer.fresh(layer)), scope)
+    const store = Context.get(services, KvStore.KvStore)
+    const kept = KvStore.KvStore.of({
+      ...store,
+      lease: (options) =>
+        Effect.map(Scope.provide(store.lease(options), Scope.makeUnsafe()), (lease) => ({
+          ...lease,
+          isAlive: () => lease.isAlive(),
+          guard: (effect) => lease.guard(effect),
+          run: (effect) => lease.run(effect),
+          release: Effect.void,
+          releaseUnsafe: () => undefined
+        }))
+    })
+    const on: On<KvStore.KvStore> = (effect) => Effect.provideContext(effect, Context.make(KvStore.KvStore, kept))
+    return { on, die: Scope.close(scope, Exit.void) }
+  })
+  return (title, body) => law(title, ({ here, name, there }) => here(body({ name, elsewhere: there, mortal })))
 }
 
 /** Notes how many watches an effect has begun: what comes after that, they are told. */
