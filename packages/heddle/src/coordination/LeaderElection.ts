@@ -18,23 +18,13 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Term } from "./internal/electionTerm.ts"
+import { elected, leadershipOf, leading, resourceOf } from "./internal/electionRun.ts"
+import { following } from "./internal/following.ts"
 import { checkKey } from "./internal/leaseRequest.ts"
-import type {
-  HolderInfo,
-  Inspection,
-  InvalidClaim,
-  Lease,
-  LeaseLost,
-  LeaseTimeout,
-  Restore,
-  StoreUnavailable
-} from "./Lease.ts"
+import type { HolderInfo, Inspection, InvalidClaim, Lease, LeaseLost, LeaseTimeout, StoreUnavailable } from "./Lease.ts"
 import type { Described, Fenced } from "./LeaseAbility.ts"
 import { LeaseStore } from "./LeaseStore.ts"
 
@@ -106,6 +96,10 @@ export type Needs = LeaseStore | Described | Fenced
 /**
  * Waits until it leads, and leads until the scope closes, it resigns, or the term is lost.
  *
+ * **Details**
+ *
+ * When the scope closes, what runs under the term is interrupted and has ended before the term is given up.
+ *
  * **Interruption**
  *
  * An interrupted campaign leaves the line at once. A term that was won at that moment is given up.
@@ -137,9 +131,9 @@ export const campaign = (
 ): Effect.Effect<Leadership, CampaignError, Scope.Scope | Needs> =>
   checked(election, (store) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.tap(
+      Effect.flatMap(
         elected(store, election, options, restore),
-        (term) => Effect.addFinalizer(() => Effect.sync(() => term.resignUnsafe()))
+        (term) => Effect.as(Effect.addFinalizer(() => term.close), leadershipOf(term))
       )
     ))
 
@@ -176,37 +170,10 @@ export const runAsLeader = (election: string, options: CampaignOptions = {}) =>
 <A, E, R>(
   effect: Effect.Effect<A, E, R> | ((leadership: Leadership) => Effect.Effect<A, E, R>)
 ): Effect.Effect<A, E | CampaignError, R | Needs> =>
-  checked(election, (store) => {
-    const lead = Effect.suspend(() => {
-      let ended: Exit.Exit<A, E> | undefined
-      const section = (term: Leadership) =>
-        Effect.onExit(Effect.isEffect(effect) ? effect : effect(term), (exit) =>
-          Effect.sync(() => {
-            ended = exit
-          }))
-      const term = Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(elected(store, election, options, restore), (term) =>
-          Effect.onExit(
-            restore(Effect.suspend(() => term.run(Effect.exit(section(term))))),
-            () => Effect.sync(() => term.resignUnsafe())
-          ))
-      )
-      // An effect that ended by itself has ended, also where its term was over by then.
-      return term.pipe(Effect.catchTag("LeaseLost", (lost) =>
-        ended === undefined || Exit.hasInterrupts(ended) ? Effect.fail(lost) : Effect.succeed(ended)))
-    })
-    const insist = Effect.retry(Effect.tapErrorTag(lead, "StoreUnavailable", warn), {
-      schedule: backOff,
-      while: (error) =>
-        error._tag === "StoreUnavailable"
-    })
-    const settle = (attempt: typeof lead): Effect.Effect<A, E | CampaignError, R> =>
-      Effect.matchEffect(attempt, {
-        onFailure: (error) => error._tag === "LeaseLost" ? Effect.suspend(() => settle(insist)) : Effect.fail(error),
-        onSuccess: (exit) => exit
-      })
-    return settle(lead)
-  })
+  checked(
+    election,
+    (store) => leading(store, election, options, (leadership) => Effect.isEffect(effect) ? effect : effect(leadership))
+  )
 
 /**
  * Who leads now. One round trip.
@@ -233,7 +200,7 @@ export const leader = (
  */
 export const observe = (
   election: string
-): Stream.Stream<Option.Option<Leader>, InvalidClaim | StoreUnavailable, LeaseStore | Described> =>
+): Stream.Stream<Option.Option<Leader>, InvalidClaim | StoreUnavailable, Needs> =>
   Stream.unwrap(checked(election, (store) =>
     Effect.sync(() => {
       let seen: Option.Option<Leader> | undefined
@@ -246,11 +213,8 @@ export const observe = (
         seen = now
         return true
       }
-      const changes = Stream.filter(Stream.map(store.changes(resourceOf(election)), leaderOf), isNews)
-      return Stream.retry(changes, Schedule.while(backOff, () => seen !== undefined))
+      return Stream.filter(Stream.map(following(store.changes(resourceOf(election))), leaderOf), isNews)
     })))
-
-const resourceOf = (election: string): string => `election/${election}`
 
 const leaderOf = ({ holders }: Inspection): Option.Option<Leader> =>
   Option.map(Option.fromUndefinedOr(holders[0]), ({ id, owner, token, value }: HolderInfo) => ({
@@ -264,21 +228,6 @@ const isSame = (one: Option.Option<Leader>, other: Option.Option<Leader>): boole
   Option.isNone(one) || Option.isNone(other)
     ? one._tag === other._tag
     : one.value.term === other.value.term && one.value.value === other.value.value
-
-const backOff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
-
-const warn = (error: StoreUnavailable) => Effect.logWarning(`LeaderElection campaigns again: ${error.message}`)
-
-const elected = (
-  store: LeaseStore["Service"],
-  election: string,
-  { owner, ttl, value, waitFor = Infinity }: CampaignOptions,
-  restore: Restore
-): Effect.Effect<Term, CampaignError> =>
-  store.acquire({ resource: resourceOf(election), owner, value, ttl, waitFor }, restore).pipe(
-    Effect.catchTag("LimitMismatch", Effect.die),
-    Effect.flatMap((lease) => Term.make(lease, store.backend))
-  )
 
 const checked = <A, E, R>(
   election: string,

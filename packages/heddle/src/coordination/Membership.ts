@@ -16,15 +16,18 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { following } from "./internal/following.ts"
 import { checkKey, mostPermits } from "./internal/leaseRequest.ts"
 import { digest, rank } from "./internal/rendezvous.ts"
-import type { Inspection, Lease, LeaseLost, StoreUnavailable } from "./Lease.ts"
+import { type Counts, Tenure } from "./internal/Tenure.ts"
+import { traced } from "./internal/traced.ts"
+import type { ClaimRequest, Inspection, Lease, LeaseLost, Restore, StoreUnavailable } from "./Lease.ts"
 import { InvalidClaim } from "./Lease.ts"
 import type { Described, Weighted } from "./LeaseAbility.ts"
 import { LeaseStore } from "./LeaseStore.ts"
@@ -42,7 +45,10 @@ export interface Member<A> {
 }
 
 /**
- * Who is in the group, in the order of joining. Two views with one `revision` have the same members, whatever their values.
+ * Who is in the group, in the order of joining.
+ *
+ * Two views with one `revision` have the same members, whatever their values, and understand the same of them: the owners of
+ * all keys are the same in both. It is a digest of 64 bits.
  *
  * @category models
  * @since 0.1.0
@@ -65,7 +71,10 @@ export interface Membership<A> extends Pick<Lease, "id" | "run" | "guard"> {
   isMember(): boolean
   /** Replaces one's own value. One round trip. */
   update(value: A): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable>
-  /** Leaves, and waits until the store has seen it. */
+  /**
+   * Leaves: interrupts what runs under the membership, waits for its finalizers, then gives the membership up and waits until
+   * the store has seen it. From inside of what runs, it interrupts its own caller.
+   */
   readonly leave: Effect.Effect<void, StoreUnavailable>
 }
 
@@ -99,7 +108,8 @@ export type Needs = LeaseStore | Described | Weighted
 export interface Group<A> {
   /**
    * Joins until the scope closes, `leave`, or the membership is lost. A member that is lost is not joined again by itself: what
-   * it does under `run` is interrupted with `LeaseLost`, and it may join anew.
+   * it does under `run` is interrupted with `LeaseLost`, and it may join anew. What runs under it has ended before others see
+   * that it left.
    *
    * **Interruption**
    *
@@ -170,18 +180,19 @@ export const make = <A, I>(
       if (Result.isSuccess(value)) members.push({ id, owner, value: value.success })
       else undecodable.push({ id, owner, value: text })
     }
-    return { revision: digest(holders.map(({ id }) => id)), members, undecodable }
+    const owners = members.map(({ id }) => id)
+    return { revision: digest([...owners, ...undecodable.map(({ id }) => `?${id}`)]), members, undecodable }
   }
-  const joined = (lease: Lease): Membership<A> => ({
-    id: lease.id,
-    run: (effect) => lease.run(effect),
-    guard: (effect) => lease.guard(effect),
-    isMember: () => lease.isAlive(),
-    leave: Effect.suspend(() => lease.release),
+  const membershipOf = (tenure: Tenure): Membership<A> => ({
+    id: tenure.lease.id,
+    run: (effect) => tenure.run(effect),
+    guard: (effect) => tenure.guard(effect),
+    isMember: () => tenure.isHeld(),
+    leave: tenure.leave,
     update: (value) =>
       Effect.suspend((): Effect.Effect<void, InvalidClaim | LeaseLost | StoreUnavailable> => {
         const text = toText(value)
-        return text instanceof InvalidClaim ? Effect.fail(text) : lease.update(text)
+        return text instanceof InvalidClaim ? Effect.fail(text) : tenure.update(text)
       })
   })
   return {
@@ -190,24 +201,42 @@ export const make = <A, I>(
         const text = toText(value)
         if (text instanceof InvalidClaim) return Effect.fail(text)
         const request = { resource, owner, ttl, value: text, limit: mostPermits }
-        return store.claim(request).pipe(
-          Effect.catchTag(["LimitMismatch", "LeaseTimeout"], Effect.die),
-          Effect.map(joined)
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            joined(store, group, request, restore),
+            (tenure) => Effect.as(Effect.addFinalizer(() => tenure.close), membershipOf(tenure))
+          )
         )
       }),
     members: checked((store) => Effect.map(store.inspect(resource), view)),
-    changes: Stream.unwrap(checked((store) =>
-      Effect.sync(() => {
-        let seen = false
-        const views = Stream.map(store.changes(resource), (now) => {
-          seen = true
-          return view(now)
-        })
-        return Stream.retry(views, Schedule.while(Schedule.spaced("200 millis"), () => seen))
-      })
-    ))
+    changes: Stream.unwrap(checked((store) => Effect.succeed(Stream.map(following(store.changes(resource)), view))))
   }
 }
+
+const counts: Counts = {
+  begun: Metric.counter("heddle_membership_joins_total", {
+    description: "How often this process has joined a group",
+    incremental: true
+  }),
+  now: Metric.gauge("heddle_membership_joined", {
+    description: "Memberships of this process now, as far as it has found out"
+  })
+}
+
+const joined = (
+  store: LeaseStore["Service"],
+  group: string,
+  request: ClaimRequest,
+  restore: Restore
+): Effect.Effect<Tenure, InvalidClaim | StoreUnavailable> =>
+  traced(
+    "Membership.join",
+    { "heddle.backend": store.backend, "heddle.group": group },
+    store.acquire(request, restore).pipe(
+      Effect.catchTag(["LimitMismatch", "LeaseTimeout"], Effect.die),
+      Effect.flatMap((lease) => Tenure.make(lease, counts, store.backend))
+    )
+  )
 
 const parse = (text: string): unknown => {
   try {
