@@ -1,9 +1,11 @@
 import { describe, it } from "@effect/vitest"
 import { Explore, InterruptSweep } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { LeaderElection, LeaseStore } from "heddle/coordination"
 
@@ -119,4 +121,109 @@ describe("an election, under every kind of interleaving", () => {
       }),
     60_000
   )
+
+  const campaigner = Effect.gen(function*() {
+    const context = yield* Layer.build(memory)
+    const scope = yield* Effect.scope
+    const world = { ...makeWorld(), context, scope, dirty: 0, mine: Array<LeaderElection.Leadership>() }
+    return world
+  })
+  type Campaigner = Effect.Success<typeof campaigner>
+
+  /** Campaigns in a scope, and does two works under the term in fibers that outlive that scope. */
+  const working = (world: Campaigner, scope: Scope.Scope) =>
+    Effect.gen(function*() {
+      const mine = yield* Scope.provide(LeaderElection.campaign("e"), scope)
+      world.mine.push(mine)
+      const clean = Effect.gen(function*() {
+        const late = yield* Effect.flip(mine.run(Effect.void))
+        if (late._tag !== "LeaseLost") return yield* Effect.die("it worked on while it resigned")
+        if (Option.isNone(yield* Effect.orDie(LeaderElection.leader("e")))) {
+          return yield* Effect.die("the term was given up before its work had ended")
+        }
+        world.dirty--
+      })
+      const work = (yields: number) =>
+        mine.run(Effect.acquireUseRelease(
+          Effect.sync(() => world.dirty++),
+          () => Effect.never,
+          () => Effect.andThen(Effect.repeat(Effect.yieldNow, { times: yields }), clean)
+        ))
+      const fibers = yield* Effect.forEach([1, 4], (yields) =>
+        Effect.forkDetach(work(yields), { startImmediately: true }))
+      return { mine, ended: Effect.forEach(fibers, Fiber.await) }
+    })
+
+  /** The store and the one who leads tell the same. */
+  const agreed = (world: Campaigner) =>
+    Effect.gen(function*() {
+      const leads = Option.isSome(yield* LeaderElection.leader("e"))
+      const mine = world.mine.at(-1)
+      if (mine !== undefined && mine.isLeader() !== leads) return yield* Effect.die(`leads: ${leads}`)
+    }).pipe(Effect.provide(world.context))
+
+  it.live("resigns in full, interrupted at any step, also where its scope stays open", () =>
+    InterruptSweep.run({
+      setup: campaigner,
+      program: (world) =>
+        Effect.gen(function*() {
+          const { ended, mine } = yield* working(world, world.scope)
+          yield* mine.resign
+          const exits = yield* ended
+          if (exits.some(Exit.hasDies)) return yield* Effect.die(exits)
+        }).pipe(Effect.provide(world.context)),
+      invariant: agreed,
+      leaks: false
+    }), 60_000)
+
+  it.live("resigns once, whoever resigns with it, from inside or from outside", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const mine = yield* LeaderElection.campaign("e")
+        const ended = yield* Effect.forkChild(
+          Effect.exit(mine.run(Effect.ensuring(mine.resign, Effect.ignore(mine.resign))))
+        )
+        const resigners = [mine.resign, Effect.uninterruptible(mine.resign), mine.resign]
+        const [, , hurried] = yield* Effect.forEach(resigners, (one) => Effect.forkChild(one))
+        if (hurried !== undefined) yield* Fiber.interrupt(hurried)
+        const exit = yield* Fiber.join(ended)
+        yield* mine.resign
+        if (Exit.isSuccess(exit)) return yield* Effect.die("the work went on")
+        if (mine.isLeader() || Option.isSome(yield* LeaderElection.leader("e"))) return yield* Effect.die("it leads")
+      }).pipe(Effect.scoped, Effect.provide(memory))
+      yield* Explore.run(program, { runs: 400 })
+      yield* Explore.run(program, { runs: 400, strategy: Explore.pct() })
+    }), 60_000)
+
+  it.live(
+    "gives a term up only when its work has ended, also where its scope closes first",
+    () =>
+      Effect.gen(function*() {
+        const program = Effect.scoped(Effect.gen(function*() {
+          const world = yield* campaigner
+          yield* Effect.gen(function*() {
+            const scope = yield* Scope.make()
+            const { ended, mine } = yield* working(world, scope)
+            yield* Scope.close(scope, Exit.void)
+            if (mine.isLeader() || world.dirty !== 0) return yield* Effect.die(world)
+            const exits = yield* ended
+            if (exits.some(Exit.hasDies)) return yield* Effect.die(exits)
+            yield* agreed(world)
+          }).pipe(Effect.provide(world.context))
+        }))
+        yield* Explore.run(program, { runs: 200 })
+      }),
+    60_000
+  )
+
+  it.live("lets work close its own scope", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const mine = yield* Scope.provide(LeaderElection.campaign("e"), scope)
+        yield* Effect.exit(mine.run(Effect.andThen(Scope.close(scope, Exit.void), Effect.never)))
+        if (Option.isSome(yield* LeaderElection.leader("e"))) return yield* Effect.die("it leads")
+      }).pipe(Effect.provide(memory))
+      yield* Explore.run(program, { runs: 100 })
+    }), 60_000)
 })

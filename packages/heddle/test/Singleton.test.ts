@@ -4,8 +4,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { LeaderElection, LeaseStore, Singleton } from "heddle/coordination"
+import * as TestClock from "effect/testing/TestClock"
+import { LeaderElection, LeaseAbility, LeaseStore, Singleton } from "heddle/coordination"
+import * as SharedMemory from "./SharedMemory.ts"
 
 describe("Singleton", () => {
   it.effect("runs on one, and moves when that one goes", () =>
@@ -44,4 +47,31 @@ describe("Singleton", () => {
       assert.strictEqual(yield* Effect.flip(run(Effect.fail("broken"))), "broken")
       assert.strictEqual(yield* run(Effect.succeed("taken over")), "taken over")
     }))
+
+  it.effect("with a name or an option that means nothing is refused when its layer is built", () =>
+    Effect.gen(function*() {
+      const build = (name: string, ttl: number) =>
+        Effect.flip(Layer.build(Layer.provide(Singleton.layer(name, { ttl })(Effect.never), LeaseStore.layerMemory)))
+      assert.deepInclude(yield* build("", 1000), { _tag: "InvalidClaim", field: "name" })
+      assert.deepInclude(yield* build("x".repeat(1001), 1000), { _tag: "InvalidClaim", field: "name" })
+      assert.deepInclude(yield* build("job", NaN), { _tag: "InvalidClaim", field: "ttl" })
+      const refused = yield* Effect.flip(Effect.provide(Singleton.run("")(Effect.never), LeaseStore.layerMemory))
+      assert.deepInclude(refused, { _tag: "InvalidClaim", field: "name" })
+    }))
+
+  it.effect("whose store is away when its layer is built runs once it is back", () =>
+    Effect.gen(function*() {
+      const memory = yield* SharedMemory.make
+      const leases = Layer.merge(memory.layer, LeaseAbility.layerAll)
+      const runs = yield* Deferred.make<void>()
+      const job = Singleton.layer("job")(Effect.andThen(Deferred.succeed(runs, undefined), Effect.never))
+      const away = yield* Scope.make()
+      yield* Scope.provide(memory.cut, away)
+      yield* Layer.build(Layer.provide(job, leases))
+      yield* TestClock.adjust("1 minute")
+      assert.isFalse(yield* Deferred.isDone(runs))
+      yield* Scope.close(away, Exit.void)
+      yield* TestClock.adjust("6 seconds")
+      yield* Deferred.await(runs)
+    }).pipe(Effect.provide(Logger.layer([]))))
 })

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Metric from "effect/Metric"
 import type { InvalidClaim, Lease, StoreUnavailable } from "../Lease.ts"
@@ -36,6 +37,8 @@ export class Tenure {
   private readonly idle = Latch.makeUnsafe(true)
   private running = 0
   private leaving = 0
+  /** What came of giving it back: whoever leaves as well waits for the same answer. */
+  private given: Deferred.Deferred<void, StoreUnavailable> | undefined
 
   /** Begins with a lease that is just granted. */
   static readonly make = (lease: Lease, counts: Counts, backend: string): Effect.Effect<Tenure> =>
@@ -91,7 +94,7 @@ export class Tenure {
         // Work that waits for its own end can only be interrupted, also within a finalizer of it.
         const idle = this.isDoneBy(fiber.getRef(CurrentWork)) ? Effect.interruptible(this.idle.await) : this.idle.await
         return Effect.ensuring(
-          restore(Effect.andThen(idle, Effect.suspend(() => this.lease.release))),
+          restore(Effect.andThen(idle, this.give)),
           Effect.sync(() => {
             this.leaving--
             this.settle()
@@ -110,6 +113,16 @@ export class Tenure {
     })
   }
 
+  private get give(): Effect.Effect<void, StoreUnavailable> {
+    return Effect.uninterruptibleMask((restore) => {
+      if (this.given !== undefined) return restore(Deferred.await(this.given))
+      const given = this.given = Deferred.makeUnsafe<void, StoreUnavailable>()
+      return Effect.onExit(
+        restore(this.lease.release),
+        (exit) => Deferred.done(given, Exit.hasInterrupts(exit) ? Exit.void : exit)
+      )
+    })
+  }
   private get isLeft(): boolean {
     return Deferred.isDoneUnsafe(this.down)
   }
