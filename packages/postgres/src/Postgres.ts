@@ -57,7 +57,10 @@ export class Postgres extends Context.Service<Postgres, {
     channel: string,
     on: { readonly message: (payload: string) => void; readonly ready: () => void }
   ) => Effect.Effect<boolean, Lease.StoreUnavailable, Scope.Scope>
-  /** Opens a session of one's own, for as long as the scope is open. */
+  /**
+   * Opens a session of one's own, for as long as the scope is open; on `directUrl`, if it was given. Not through a pooler of
+   * transactions. Its statements are pipelined: one that is interrupted is carried out all the same.
+   */
   readonly open: Effect.Effect<Session, Lease.StoreUnavailable, Scope.Scope>
   /** What a failure means to a caller of a store. */
   readonly failure: (error: SqlError) => Lease.StoreUnavailable
@@ -138,7 +141,9 @@ const make = (options: Options): Effect.Effect<Postgres["Service"], Lease.StoreU
       failure
     )
     const direct = options.directUrl === undefined ? config.url : redacted(options.directUrl)
-    const own = open({ ...config, url: direct, multiplex: false, prepare: prepare || direct !== config.url })
+    const own = { ...config, url: direct, prepare: prepare || direct !== config.url }
+    const directly = (error: SqlError) => unavailable(placeOf(direct), error)
+    const shared = pooling === "transactions" && direct === config.url
     return {
       timeout,
       pooling,
@@ -151,13 +156,13 @@ const make = (options: Options): Effect.Effect<Postgres["Service"], Lease.StoreU
           () => Effect.sync(() => void link.ups.delete(listener))
         ),
       listen: (channel, { message, ready }) =>
-        pooling === "transactions" && direct === config.url
+        shared
           ? Effect.succeed(false)
-          : Link.make({ open: own, prepare: listening(channel, message), timeout }, ready).pipe(
-            Effect.mapError((error) => unavailable(placeOf(direct), error)),
-            Effect.as(true)
-          ),
-      open: Effect.mapError(open({ ...config, multiplex: false, prepare }), failure)
+          : Link.make(
+            { open: open({ ...own, multiplex: false }), prepare: listening(channel, message), timeout },
+            ready
+          ).pipe(Effect.mapError(directly), Effect.as(true)),
+      open: shared ? Effect.fail(unheld(where)) : Effect.mapError(open(own), directly)
     }
   })
 
@@ -181,6 +186,13 @@ const placeOf = (url: Redacted.Redacted): string => {
   if (address === undefined) return "nowhere"
   return "path" in address ? address.path : `${address.host}:${address.port}`
 }
+
+const unheld = (where: string): Lease.StoreUnavailable =>
+  new Lease.StoreUnavailable({
+    backend: "postgres",
+    message: `PostgreSQL at ${where} is behind a pooler of transactions, which keeps no session for a client: `
+      + "give the server's own address as directUrl"
+  })
 
 const silent = (where: string): Lease.StoreUnavailable =>
   new Lease.StoreUnavailable({

@@ -4,4 +4,5 @@
  * @since 0.1.0
  */
 export * as Postgres from "./Postgres.ts"
+export * as PostgresAdvisoryLeaseStore from "./PostgresAdvisoryLeaseStore.ts"
 export * as PostgresLeaseStore from "./PostgresLeaseStore.ts"

@@ -54,6 +54,8 @@ export interface Abilities {
   readonly fair?: true
   /** As `LeaseAbility.Described`: holders have values. */
   readonly described?: true
+  /** A lease ends with the connection of its holder: leaves out the law of one that outlives it. */
+  readonly tied?: true
   /** How many entries of resources the store has on the server; 0 where nobody holds or waits. */
   readonly remnants?: Effect.Effect<number, unknown>
 }

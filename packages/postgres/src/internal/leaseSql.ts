@@ -54,7 +54,7 @@ begin
 end $do$`
 }
 
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** Removes resources of which nothing is left but rows of those that died. Passes over those that are in use. */
 const leaseSweepSql = (s: string, clock: string): string => `

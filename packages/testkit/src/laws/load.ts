@@ -84,7 +84,7 @@ export const loadLaws = (law: Law, { remnants, weighted }: Abilities): void => {
       ({ resource, store }) =>
         Effect.gen(function*() {
           const keys = Array.from({ length: 20 }, (_, key) => `${resource}-${key}`)
-          const holders = yield* Effect.forEach(keys, (key) => store.claim({ resource: key, value: "held" }))
+          const holders = yield* Effect.forEach(keys, (key) => store.claim({ resource: key }))
           const waiters = yield* Effect.forEach(keys, (key) => standInLine(store, { resource: key }))
           yield* Effect.forEach(keys, (key) => Effect.flip(store.claim({ resource: key, waitFor: 20 })), {
             concurrency: "unbounded"

@@ -7,7 +7,7 @@ import type { Abilities } from "../LeaseStoreLaws.ts"
 import { counts, inTime, type Law, renewals, standInLine } from "./Stage.ts"
 import { violations } from "./visits.ts"
 
-export const outageLaws = (law: Law, { cut, dropPushes, restart, wipe }: Abilities): void => {
+export const outageLaws = (law: Law, { cut, dropPushes, restart, tied, wipe }: Abilities): void => {
   if (cut !== undefined) {
     law(
       "a lease whose server cannot be reached is lost by its deadline",
@@ -37,7 +37,9 @@ export const outageLaws = (law: Law, { cut, dropPushes, restart, wipe }: Abiliti
           yield* next.release
         })
     )
+  }
 
+  if (cut !== undefined && tied === undefined) {
     law(
       "a renewal that fails for a moment is tried again and the lease lives on",
       ({ resource, store }) =>
