@@ -37,7 +37,7 @@ export { onServers, type ServerOptions, type Urls } from "./chaos/servers.ts"
 export interface Fault {
   readonly name: string
   /** Of the faults of one lane there is one at a time. */
-  readonly lane: "servers" | "network" | "processes"
+  readonly lane: "servers" | "network" | "delays" | "processes"
   /** Whether data is lost that was acknowledged. In a round that does, keys are left alone, and locks may be held twice. */
   readonly forgets?: true | undefined
   readonly strike: Effect.Effect<void, never, Scope.Scope>

@@ -19,9 +19,9 @@ export interface Plan {
 }
 
 /** The shortest and the longest pause between two strikes of a lane, in milliseconds. */
-const pauses = { servers: [200, 1800], network: [20, 500], processes: [200, 1500] } as const
+const pauses = { servers: [200, 1800], network: [20, 500], delays: [100, 1000], processes: [200, 1500] } as const
 
-const lanes = ["servers", "network", "processes"] as const
+const lanes = ["servers", "network", "delays", "processes"] as const
 
 /** How the seed's round goes on a world with these faults. */
 export const planOf = (seed: number, duration: number, faults: ReadonlyArray<Fault>): Plan => {

@@ -122,13 +122,19 @@ const networkFaults = (
       lane: "network",
       strike: Effect.acquireRelease(each(act), () => each((proxy) => proxy.heal))
     })
+    const delay = (millis: number): Fault => ({
+      name: `delay ${name} by ${millis} ms each way`,
+      lane: "delays",
+      strike: Effect.acquireRelease(each((proxy) => proxy.latency(millis)), () => each((proxy) => proxy.latency(0)))
+    })
     return [
       fault("cut off", (proxy) => proxy.cut("both")),
       fault("cut the requests of", (proxy) => proxy.cut("up")),
       fault("cut the answers to", (proxy) => proxy.cut("down")),
       fault("refuse", (proxy) => Effect.andThen(proxy.refuse, proxy.reset)),
       fault("reset", (proxy) => proxy.reset),
-      fault("slow down", (proxy) => proxy.latency(40))
+      delay(20),
+      delay(200)
     ]
   })
 }
