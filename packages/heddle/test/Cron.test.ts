@@ -155,9 +155,27 @@ describe("Cron in memory", () => {
       assert.strictEqual((yield* Effect.flip(Cron.run(options)(Effect.void)))._tag, "Undecodable")
     }).pipe(Effect.provide(memory)))
 
+  it.effect("a layer whose store is away at its start runs ticks when it is back; an effect fails", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const shared = yield* SharedMemory.make
+      const stores = Layer.mergeAll(shared.layer, LeaseAbility.layerAll, KvStore.layerMemory)
+      const away = yield* Scope.make()
+      yield* Scope.provide(shared.cut, away)
+      const services = yield* Layer.build(stores)
+      const failed = yield* Effect.flip(Effect.provide(Cron.run(options)(Effect.void), services))
+      assert.strictEqual(failed._tag, "StoreUnavailable")
+      yield* Effect.provide(Layer.build(Cron.layer(options)(noting(seen))), services)
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(seen, [])
+      yield* Scope.close(away, Exit.void)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(seen, ["3"])
+    }).pipe(Effect.provide(Logger.layer([]))))
+
   it.effect("a layer refuses what means nothing, and runs for as long as it lives", () =>
     Effect.gen(function*() {
-      const wrong = { schedule: "* * *", name: "", zone: "Mars", ttl: 0 }
+      const wrong = { schedule: "* * *", name: "", zone: "Mars", ttl: 0, owner: "x".repeat(1025) }
       for (const [field, value] of Object.entries(wrong)) {
         const layer = Cron.layer({ ...options, [field]: value })(Effect.void)
         const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))

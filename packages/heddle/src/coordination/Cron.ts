@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import type * as EffectCron from "effect/Cron"
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
@@ -127,13 +128,16 @@ export const run = (options: Options) =>
 ): Effect.Effect<never, CronError, R | Needs> =>
   Effect.suspend(() => {
     const request = checkCron(options)
-    return request instanceof InvalidKey
-      ? Effect.fail(request)
-      : keepTime(request, Effect.isEffect(effect) ? () => effect : effect)
+    return request instanceof InvalidKey ? Effect.fail(request) : keepTime(request, effect)
   })
 
 /**
  * `run` for as long as a layer lives. Where it ends with an error, that is logged.
+ *
+ * **Details**
+ *
+ * The layer is built at once, and waits for its turn in a fiber of its own. A store that cannot be reached is asked again
+ * until it can be, with a warning in the log.
  *
  * **Interruption**
  *
@@ -149,8 +153,12 @@ export const layer = (options: Options) =>
   Layer.effectDiscard(Effect.suspend(() => {
     const request = checkCron(options)
     if (request instanceof InvalidKey) return Effect.fail(request)
-    return keepTime(request, Effect.isEffect(effect) ? () => effect : effect).pipe(
-      Effect.tapCause((cause) => Effect.logError(`Cron ${JSON.stringify(options.name)} has ended`, cause)),
+    return keepTime(request, effect, true).pipe(
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError(`Cron ${JSON.stringify(options.name)} has ended`, cause)
+      ),
       Effect.forkScoped
     )
   }))

@@ -10,8 +10,10 @@ import * as Schema from "effect/Schema"
 import type { CronError, Needs, Tick } from "../Cron.ts"
 import type { InvalidKey, Undecodable } from "../KvEntry.ts"
 import { KvStore } from "../KvStore.ts"
-import { type Leadership, runAsLeader } from "../LeaderElection.ts"
+import type { Leadership } from "../LeaderElection.ts"
+import { LeaseStore } from "../LeaseStore.ts"
 import type { CronRequest } from "./cronRequest.ts"
+import { leading } from "./electionRun.ts"
 import { TypedKv } from "./kvTyped.ts"
 import { traced } from "./traced.ts"
 
@@ -28,17 +30,19 @@ const ticks = Metric.counter("heddle_cron_ticks_total", {
   incremental: true
 })
 
-/** Leads, and for as long as it does runs the effect at each tick. */
+/** Leads, and for as long as it does runs the effect at each tick. `insists`: also a first campaign is tried again. */
 export const keepTime = <A, E, R>(
   request: CronRequest,
-  effect: (tick: Tick) => Effect.Effect<A, E, R>
+  effect: Effect.Effect<A, E, R> | ((tick: Tick) => Effect.Effect<A, E, R>),
+  insists = false
 ): Effect.Effect<never, CronError, R | Needs> =>
-  Effect.flatMap(KvStore, ({ backend }) => {
-    const run = runner(request.name, backend, effect)
-    return runAsLeader(`cron/${request.name}`, request.campaign)((mine) => lead(request, mine, run)).pipe(
-      Effect.catchTags({ InvalidClaim: Effect.die, LeaseTimeout: Effect.die })
-    )
-  })
+  Effect.gen(function*() {
+    const { backend } = yield* KvStore
+    const leases = yield* LeaseStore
+    const run = runner(request.name, backend, Effect.isEffect(effect) ? () => effect : effect)
+    const work = (mine: Leadership) => lead(request, mine, run)
+    return yield* leading(leases, `cron/${request.name}`, request.campaign, work, insists)
+  }).pipe(Effect.catchTags({ InvalidClaim: Effect.die, LeaseTimeout: Effect.die }))
 
 const lead = <R>(
   { catchUp, last: lastUntil, name, next }: CronRequest,
@@ -75,7 +79,7 @@ const note = (
   states.modify(name, (state) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       if (Option.isSome(state) && state.value.term > term) return [undefined, state] as const
-      const last = at ?? (Option.isSome(state) ? state.value.last : now)
+      const last = at ?? (Option.isSome(state) ? state.value.last : Math.floor(now))
       return [last, Option.some({ last, term })] as const
     })).pipe(
       Effect.tapErrorTag("StoreUnavailable", ({ message }) => Effect.logWarning(`Cron asks again: ${message}`)),
@@ -89,7 +93,8 @@ const backOff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis
 const sleepUntil = (at: number): Effect.Effect<void> =>
   Effect.flatMap(
     Clock.currentTimeMillis,
-    (now) => now >= at ? Effect.void : Effect.andThen(Effect.sleep(Math.min(at - now, 60_000)), sleepUntil(at))
+    (now) =>
+      now >= at ? Effect.void : Effect.andThen(Effect.sleep(Math.ceil(Math.min(at - now, 60_000))), sleepUntil(at))
   )
 
 const runner = <A, E, R>(name: string, backend: string, effect: (tick: Tick) => Effect.Effect<A, E, R>) => {

@@ -18,7 +18,7 @@ export interface CronRequest {
 
 export const checkCron = (options: Options): CronRequest | InvalidKey => {
   const { missed, name, owner, schedule, zone = "UTC" } = options
-  const wrong = checkText("name", name, 200)
+  const wrong = checkText("name", name, 200) ?? (owner === undefined ? undefined : checkText("owner", owner, 1024))
   if (wrong !== undefined) return wrong
   const ttl = leaseTtl(options.ttl)
   if (ttl instanceof InvalidKey) return ttl
