@@ -24,6 +24,9 @@ import { type Pooling, probe } from "./internal/probe.ts"
 import { addressOf, open, type Session, type SessionConfig } from "./internal/Session.ts"
 import { unavailable } from "./internal/unavailable.ts"
 
+export { fenced, type FencedOptions, fenceSql, StaleToken } from "./internal/fencedWrite.ts"
+export { type TransactionLockOptions, withTransactionLock } from "./internal/transactionLock.ts"
+
 /**
  * One session for statements, which all share, and as many more as are asked for.
  *
