@@ -11,12 +11,15 @@ export interface SharedMemory {
   readonly forget: (resource: string) => Effect.Effect<void, Lease.StoreUnavailable>
   readonly cut: Effect.Effect<void, never, Scope.Scope>
   readonly remnants: Effect.Effect<number, Lease.StoreUnavailable>
+  /** How many follow resources. */
+  readonly watchers: Effect.Effect<number>
 }
 
 export const make: Effect.Effect<SharedMemory, never, Scope.Scope> = Effect.gen(function*() {
   const steps = yield* memorySteps("shared")
   const resources = new Set<string>()
   let reachable = true
+  let watchers = 0
 
   const reach = <A, E>(step: () => Effect.Effect<A, E>) =>
     Effect.suspend((): Effect.Effect<A, E | Lease.StoreUnavailable> =>
@@ -33,7 +36,11 @@ export const make: Effect.Effect<SharedMemory, never, Scope.Scope> = Effect.gen(
     update: (claim, change) => reach(() => steps.update(claim, change)),
     resize: (resource, limit) => reach(() => steps.resize(resource, limit)),
     inspect: (resource) => reach(() => steps.inspect(resource)),
-    changes: (resource) => Stream.unwrap(reach(() => Effect.succeed(steps.changes(resource))))
+    changes: (resource) =>
+      Stream.unwrap(reach(() => Effect.succeed(steps.changes(resource)))).pipe(
+        Stream.onStart(Effect.sync(() => ++watchers)),
+        Stream.ensuring(Effect.sync(() => --watchers))
+      )
   }
 
   const backend = { backend: "memory", owner: "local", timeout: Infinity, steps: () => Effect.succeed(far) }
@@ -57,6 +64,7 @@ export const make: Effect.Effect<SharedMemory, never, Scope.Scope> = Effect.gen(
           reachable = true
         })
     ),
+    watchers: Effect.sync(() => watchers),
     remnants: Effect.map(
       Effect.forEach(resources, (resource) => steps.inspect(resource)),
       (all) => all.filter(({ holders, waiters }) => holders.length + waiters.length > 0).length

@@ -13,7 +13,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { LeaseStore } from "heddle/coordination"
+import { LeaderElection, LeaseAbility, LeaseStore, Membership } from "heddle/coordination"
 import { createInterface } from "node:readline"
 import { Command, Event, monotonic } from "./internal/workerProtocol.ts"
 
@@ -68,6 +68,13 @@ const program = Effect.gen(function*() {
         sections.set(order.name, { state, fiber: yield* Effect.forkChild(hold(order, state)) })
         break
       }
+      case "Lead":
+      case "Join": {
+        const state: State = { steps: Infinity, block: 0 }
+        const fiber = yield* Effect.forkChild(order._tag === "Lead" ? lead(order, state) : join(order, state))
+        sections.set(order.name, { state, fiber })
+        break
+      }
       case "Leave":
       case "Block": {
         const section = sections.get(order.name)
@@ -80,7 +87,8 @@ const program = Effect.gen(function*() {
   yield* Fiber.interruptAll([...sections.values()].map((section) => section.fiber))
 })
 
-const hold = (order: Extract<Command, { _tag: "Hold" }>, state: State) => {
+/** A section that notes when it was entered and when it took its last step, and tells how it ended. */
+const sectionOf = (name: string, state: State) => {
   const seen = { token: 0n, entered: 0n, left: 0n }
   const step = Effect.sync(() => {
     seen.left = monotonic()
@@ -89,21 +97,40 @@ const hold = (order: Extract<Command, { _tag: "Hold" }>, state: State) => {
     while (performance.now() < end);
     return state.steps-- <= 0
   })
-  return LeaseStore.withLease(order, ({ token }) =>
+  const run = (token: bigint) =>
     Effect.gen(function*() {
       seen.token = token
       seen.entered = seen.left = monotonic()
-      tell({ _tag: "Entered", name: order.name, token, at: seen.entered })
+      tell({ _tag: "Entered", name, token, at: seen.entered })
       while (!(yield* step)) yield* Effect.sleep(1)
-    })).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => tell({ _tag: "Ended", name: order.name, how: describe(exit), ...seen }))
-      ),
-      Effect.ignore
-    )
+    })
+  const telling = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.onExit(effect, (exit) => Effect.sync(() => tell({ _tag: "Ended", name, how: describe(exit), ...seen })))
+  return { run, telling }
 }
 
-const describe = (exit: Exit.Exit<void, { readonly _tag: string }>): string => {
+const hold = (order: Extract<Command, { _tag: "Hold" }>, state: State) => {
+  const { run, telling } = sectionOf(order.name, state)
+  return Effect.ignore(telling(LeaseStore.withLease(order, ({ token }) => run(token))))
+}
+
+const lead = ({ election, name, ttl }: Extract<Command, { _tag: "Lead" }>, state: State) =>
+  LeaderElection.runAsLeader(election, { owner: name, ttl })(({ term }) => {
+    const { run, telling } = sectionOf(name, state)
+    return telling(run(term))
+  }).pipe(Effect.provide(LeaseAbility.layerAll), Effect.ignore)
+
+const join = ({ group, name, ttl }: Extract<Command, { _tag: "Join" }>, state: State) => {
+  const { run, telling } = sectionOf(name, state)
+  const joined = Membership.make({ group, value: Schema.String }).join(name, { ttl })
+  return telling(Effect.flatMap(joined, (mine) => mine.run(run(0n)))).pipe(
+    Effect.scoped,
+    Effect.provide(LeaseAbility.layerAll),
+    Effect.ignore
+  )
+}
+
+const describe = <A>(exit: Exit.Exit<A, { readonly _tag: string }>): string => {
   if (Exit.isSuccess(exit)) return "done"
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return error?._tag ?? (Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : Cause.pretty(exit.cause))

@@ -10,6 +10,10 @@ export const Command = Schema.fromJsonString(Schema.TaggedUnion({
     waitFor: Schema.Number,
     steps: Schema.optionalKey(Schema.Number)
   },
+  /** Campaigns, and works as leader term after term, until told to leave. Each term tells that it was entered and ended. */
+  Lead: { name: Schema.String, election: Schema.String, ttl: Schema.Number },
+  /** Joins a group with its name as value, and stays in its section until told to leave. */
+  Join: { name: Schema.String, group: Schema.String, ttl: Schema.Number },
   Leave: { name: Schema.String },
   /** Keeps the thread busy within the next step of a section. */
   Block: { name: Schema.String, millis: Schema.Number },
