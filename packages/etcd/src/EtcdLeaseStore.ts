@@ -6,15 +6,24 @@
  * with those of all older claims, fit within the limit. Nobody grants: every process sees the same from the same keys. So
  * nobody overtakes, and a grant never changes but by its own end.
  *
+ * **How a waiter hears of its turn**
+ *
+ * Whoever makes room reads, in the same transaction, who is left, and tells those who now hold: it writes their names to
+ * `<prefix>/%session/<lease>`, a key of each process that waits. So a hand-over wakes one process. Who has waited knows
+ * who stands behind it, for the one before has passed that on, and a release with the news is one transaction. Who dies
+ * tells nobody, but the key of its session ends with it: those who wait see that, and look at their lines. They look as well
+ * whenever their session is renewed, a third into the ttl.
+ *
  * **What it costs**
  *
- * - Taking a free lease: one transaction. Giving back: one deletion, which `withLock` does not wait for.
- * - Standing in line: the same transaction. A waiter for a whole resource (limit 1) watches the claim two places ahead, and
- *   then, after one more read, the claim just ahead: a hand-over wakes two waiters and needs no request. Where more than
- *   two fibers of a process wait for a resource, or its limit is above 1, they share one watch of the whole line.
- * - Handing over within a process: the next in line goes on before etcd has answered the release, if it is of this process.
+ * - Taking a free lease: one transaction. Giving back: another, which `withLock` does not wait for.
+ * - Standing in line: the same transaction, and two watches for each process that waits, however much it waits for.
+ * - Handing over a whole resource (limit 1): the release and one event. A holder that does not know who comes next reads
+ *   that while it holds. Other resources, and a holder that had no time to read: one more transaction.
+ * - Handing over within a process (limit 1): the next in line goes on before etcd has answered the release.
  * - Renewing: a keep-alive for the session, and one read for up to 100 leases that sees whether their keys are still there.
  * - `tryClaim` with a limit above 1, where others hold: two round trips, more only while other claims come in.
+ * - Resizing: one transaction decides, another notes what its answer tells.
  *
  * **Whose clock**
  *
@@ -29,8 +38,8 @@
  *
  * - When a session ends (its process was silent for the ttl, or somebody revoked the lease), all its claims end at once:
  *   holders see `LeaseLost`, waiters stand in line anew.
- * - When somebody deletes the key of one claim, its holder notices at its next renewal, a third into the ttl; a waiter
- *   when its turn comes at the latest, and stands in line anew.
+ * - When somebody deletes the key of one claim, its holder notices at its next renewal, a third into the ttl, and so does a
+ *   waiter, which stands in line anew.
  * - When the cluster has no majority, nothing is granted and nothing renewed: leases end by their deadlines.
  * - A new leader gives every lease its full ttl again: a dead holder's permits come free later by that much.
  * - Tokens are 1024 times the key's revision. They grow over the whole life of the cluster. A cluster restored from a

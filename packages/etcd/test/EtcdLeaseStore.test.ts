@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FaultProxy, Servers } from "@heddle/testkit"
-import { leaseStoreLaws } from "@heddle/testkit/laws"
+import { allAbilities, leaseStoreLaws } from "@heddle/testkit/laws"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -38,9 +38,7 @@ leaseStoreLaws(
   EtcdLeaseStore.layer({ url: `http://127.0.0.1:${lawProxy.port}`, prefix, requestTimeout: "2 seconds" }),
   {
     shared: true,
-    weighted: true,
-    fair: true,
-    described: true,
+    ...allAbilities,
     worker: {
       module: new URL("./fixtures/leaseWorker.ts", import.meta.url),
       env: { URL: server.url, PREFIX: prefix }
@@ -49,7 +47,11 @@ leaseStoreLaws(
     wipe: etcd.deleteRange(all),
     restart: server.restart(),
     cut: Effect.acquireRelease(lawProxy.cut("both"), () => lawProxy.heal),
-    remnants: count(all)
+    remnants: Effect.zipWith(
+      count(all),
+      count(EtcdOp.prefix(`${prefix}/%session/`)),
+      (all, sessions) => all - sessions
+    )
   }
 )
 
@@ -254,6 +256,69 @@ describe("etcd alone", () => {
             })
           }
         }
+      }),
+    60_000
+  )
+
+  it.live("a waiter is told of its turn although the key of its session was deleted", () =>
+    Effect.gen(function*() {
+      const resource = unique()
+      const [store, other] = [yield* direct, yield* direct]
+      const holder = yield* store.claim({ resource, ttl: "1 hour" })
+      const waiters = yield* standInLine(other, { resource, ttl: "1 hour" }, 2)
+      const key = `${prefix}/%session/${yield* leaseOf(resource, 1)}`
+      yield* etcd.deleteRange({ key })
+      yield* eventually("the key is back", Effect.map(count({ key }), (keys) => keys === 1))
+      yield* holder.release
+      for (const waiter of waiters) yield* Effect.flatMap(served(waiter), (lease) => lease.release)
+    }), 60_000)
+
+  it.live("a waiter is served although nobody told it of its turn", () =>
+    Effect.gen(function*() {
+      const resource = unique()
+      const [store, other] = [yield* direct, yield* direct]
+      const holder = yield* store.claim({ resource, ttl: "1 hour" })
+      const [waiter] = yield* standInLine(other, { resource, ttl: "3 seconds" })
+      yield* etcd.deleteRange({ key: `${prefix}/${resource}/1/1/${holder.id}` })
+      yield* Effect.flatMap(served(waiter), (lease) => lease.release)
+    }), 60_000)
+
+  it.live("who waits is told when the process that holds has ended without a word", () =>
+    Effect.gen(function*() {
+      const resource = unique()
+      const [store, other] = [yield* direct, yield* direct]
+      yield* store.claim({ resource, ttl: "1 hour" })
+      const waiters = yield* standInLine(other, { resource, ttl: "1 hour" }, 3)
+      yield* etcd.leaseRevoke(yield* leaseOf(resource, 0))
+      for (const waiter of waiters) yield* Effect.flatMap(served(waiter), (lease) => lease.release)
+    }), 60_000)
+
+  it.live(
+    "a lock that was resized has as many holders, and those above a smaller size are shown until they go",
+    () =>
+      Effect.gen(function*() {
+        const resource = unique()
+        const [store, other] = [yield* direct, yield* direct]
+        const first = yield* store.claim({ resource, ttl: "1 minute" })
+        const waiters = [
+          ...yield* standInLine(store, { resource, ttl: "1 minute" }, 2),
+          ...yield* standInLine(other, { resource, ttl: "1 minute" }, 3)
+        ]
+        yield* other.resize(resource, 4)
+        const held = [first, yield* served(waiters[0]), yield* served(waiters[1]), yield* served(waiters[2])]
+        yield* other.resize(resource, 2)
+        const shown = yield* store.inspect(resource)
+        assert.deepStrictEqual([shown.limit, shown.holders.length, shown.waiters.length], [2, 4, 2])
+        yield* Effect.forEach(held.slice(1), (lease) => lease.release)
+        const next = yield* served(waiters[3])
+        assert.isUndefined(waiters[4]?.pollUnsafe())
+        yield* store.resize(resource, 1)
+        yield* first.release
+        assert.isUndefined(waiters[4]?.pollUnsafe())
+        yield* next.release
+        yield* Effect.flatMap(served(waiters[4]), (lease) => lease.release)
+        yield* store.resize(resource, 1)
+        yield* eventually("nothing is left", Effect.map(count(room(resource)), (keys) => keys === 0))
       }),
     60_000
   )

@@ -5,17 +5,19 @@ import * as Stream from "effect/Stream"
 import type { Lease } from "heddle/coordination"
 import type { Etcd } from "../Etcd.ts"
 import * as EtcdOp from "../EtcdOp.ts"
-import { follow, View } from "./leaseFollow.ts"
+import { follow } from "./leaseFollow.ts"
 import * as Keys from "./leaseKeys.ts"
+import type { Leaving } from "./leaseLeaving.ts"
 import { unavailable } from "./leaseUnavailable.ts"
+import { View } from "./leaseView.ts"
 
 /** Shows who holds and who waits. Ages never are negative: a claimant's clock may be ahead of this process's. */
 export class Inspector {
   private readonly etcd: Etcd["Service"]
   private readonly prefix: string
   private readonly clock: Clock.Clock
-  private readonly leaving: Keys.Leaving
-  constructor(etcd: Etcd["Service"], prefix: string, clock: Clock.Clock, leaving: Keys.Leaving) {
+  private readonly leaving: Leaving
+  constructor(etcd: Etcd["Service"], prefix: string, clock: Clock.Clock, leaving: Leaving) {
     this.etcd = etcd
     this.prefix = prefix
     this.clock = clock
@@ -27,7 +29,7 @@ export class Inspector {
     return Effect.mapBoth(this.etcd.range(EtcdOp.prefix(view.room)), {
       onFailure: unavailable,
       onSuccess: (read) => {
-        view.reset(read)
+        view.reset(read.revision, read)
         return this.show(view)
       }
     })
@@ -36,7 +38,7 @@ export class Inspector {
   changes(resource: string): Stream.Stream<Lease.Inspection, Lease.StoreUnavailable> {
     return Stream.callback<Lease.Inspection, Lease.StoreUnavailable>((queue) => {
       const view = new View(Keys.room(this.prefix, resource))
-      const following = follow(this.etcd, view, undefined, false, () => Queue.offerUnsafe(queue, this.show(view)))
+      const following = follow(this.etcd, view, () => Queue.offerUnsafe(queue, this.show(view)))
       return Effect.mapError(following, unavailable)
     }, { bufferSize: 1, strategy: "sliding" })
   }
@@ -49,11 +51,14 @@ export class Inspector {
     for (const entry of view.entries.values()) {
       if (this.leaving.has(entry.key)) continue
       const { owner, since, value } = Keys.decodeNote(entry.value)
-      const { id, permits, revision } = entry
+      const { id, revision } = entry
+      const permits = view.permits(entry)
       const age = Math.max(0, now - since)
       if (holding.has(entry)) holders.push({ id, owner, value, permits, token: Keys.tokenOf(revision), age })
       else waiters.push({ id, owner, permits, age })
     }
-    return { limit: undefined, holders, waiters }
+    const named = holders.length + waiters.length > 0 ? view.named : undefined
+    const limit = view.size?.limit ?? named
+    return { limit, holders, waiters }
   }
 }

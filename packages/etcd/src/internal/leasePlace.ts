@@ -1,11 +1,24 @@
 import * as Deferred from "effect/Deferred"
+import * as Exit from "effect/Exit"
 import type { LeaseBackend } from "heddle/coordination"
 import type { EtcdError } from "../EtcdError.ts"
 import * as Keys from "./leaseKeys.ts"
+import { Order } from "./leaseOrder.ts"
 import type { Session } from "./leaseSessions.ts"
 
 /** `first`: the permits are the waiter's. `gone`: its key is not there any more. */
 export type Turn = "first" | "gone"
+
+/** The claims of this process on one resource. */
+export class Room {
+  /** What all its keys begin with. */
+  readonly name: string
+  readonly places = new Map<string, Place>()
+  readonly order = new Order()
+  constructor(name: string) {
+    this.name = name
+  }
+}
 
 /**
  * A claim of this process, from when it asks until it leaves.
@@ -14,7 +27,7 @@ export type Turn = "first" | "gone"
  */
 export class Place {
   readonly claim: LeaseBackend.Claim
-  readonly room: string
+  readonly room: Room
   readonly key: string
   readonly since: number
   session: Session | undefined
@@ -25,11 +38,18 @@ export class Place {
   state: "asking" | "waiting" | "held" | "left" = "asking"
   /** Whether a request that may have made the key got no answer. */
   unanswered = false
+  /** What it has of the permits that it claimed. */
+  permits: number
+  value: string
   turn: Deferred.Deferred<Turn, EtcdError> = Deferred.makeUnsafe()
-  constructor(claim: LeaseBackend.Claim, prefix: string, since: number) {
+  /** The revision at which it was told to be first, if that came before the answer to its own request. */
+  private early = -1n
+  constructor(claim: LeaseBackend.Claim, room: Room, since: number) {
     this.claim = claim
-    this.room = Keys.room(prefix, claim.resource)
-    this.key = Keys.keyOf(this.room, claim)
+    this.permits = claim.permits
+    this.value = claim.value
+    this.room = room
+    this.key = Keys.keyOf(room.name, claim)
     this.since = since
   }
 
@@ -43,4 +63,31 @@ export class Place {
     this.session = session
     session?.places.add(this)
   }
+
+  /** It asks, for the first time or because its key is gone. */
+  asks(): void {
+    this.state = "asking"
+    this.revision = 0n
+    this.early = -1n
+    this.turn = Deferred.makeUnsafe()
+  }
+
+  /** Its request was answered: it stands in line since that revision. */
+  stands(revision: bigint): void {
+    this.revision = revision
+    if (this.early === revision) this.tell("first")
+  }
+
+  /** The claim that came in at that revision holds its permits now. */
+  first(revision: bigint): void {
+    if (this.revision === revision) this.tell("first")
+    else if (this.state === "asking") this.early = revision
+  }
+
+  tell(turn: Turn): void {
+    Deferred.doneUnsafe(this.turn, turn === "first" ? first : gone)
+  }
 }
+
+const first = Exit.succeed<Turn>("first")
+const gone = Exit.succeed<Turn>("gone")

@@ -2,12 +2,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import type { Place } from "./leasePlace.ts"
-
-/** How a store starts what nobody waits for. */
-export type Run = <A, E>(effect: Effect.Effect<A, E>) => void
+import type { Store } from "./leaseStore.ts"
+import * as Txn from "./leaseTxn.ts"
 
 /** One lease of etcd, which many claims of this process share: their keys live as long as it does. */
 export class Session {
@@ -24,6 +22,10 @@ export class Session {
   retired = false
   over = false
   beat: Deferred.Deferred<void, EtcdError> | undefined
+  /** Whether its key has been written. */
+  announced = false
+  /** Ends its watches, while there are any. */
+  listening: (() => void) | undefined
   constructor(id: bigint, ttl: number, sent: number) {
     this.id = id
     this.ttl = ttl
@@ -40,19 +42,24 @@ const proved = (ttl: number) => ttl * 0.99 - 5
  * since it was last renewed; else it is revoked.
  */
 export class Sessions {
-  private readonly etcd: Etcd["Service"]
-  private readonly run: Run
+  private readonly store: Pick<Store, "etcd" | "prefix" | "errand">
   private readonly clock: { now(): number; ring(instant: number): void }
-  /** Called when etcd says that a session has ended. */
+  /** Called when etcd says that a session has ended, or lives. */
   private readonly ended: (session: Session) => void
+  private readonly renewed: (session: Session) => void
   private readonly all = new Set<Session>()
   private readonly current = new Map<number, Session>()
   private readonly starting = new Map<number, Deferred.Deferred<Session, EtcdError>>()
-  constructor(etcd: Etcd["Service"], run: Run, clock: Sessions["clock"], ended: (session: Session) => void) {
-    this.etcd = etcd
-    this.run = run
+  constructor(
+    store: Sessions["store"],
+    clock: Sessions["clock"],
+    ended: Sessions["ended"],
+    renewed: Sessions["renewed"]
+  ) {
+    this.store = store
     this.clock = clock
     this.ended = ended
+    this.renewed = renewed
   }
 
   /** The session for claims of this ttl (ms). */
@@ -76,12 +83,13 @@ export class Sessions {
       const beat = session.beat = Deferred.makeUnsafe<void, EtcdError>()
       const sent = this.clock.now()
       session.used = false
-      this.run(Effect.onExit(this.etcd.leaseKeepAlive(session.id), (exit) =>
+      this.store.errand(Effect.onExit(this.store.etcd.leaseKeepAlive(session.id), (exit) =>
         Effect.sync(() => {
           session.beat = undefined
           if (Exit.isSuccess(exit)) {
             session.until = sent + proved(session.ttl)
             session.renewAt = sent + session.ttl / 3
+            this.renewed(session)
           } else {
             session.renewAt = this.clock.now() + Math.min(session.ttl / 10, 1000)
             if (isNotFound(exit)) this.end(session)
@@ -91,6 +99,15 @@ export class Sessions {
         })))
       return Deferred.await(beat)
     })
+  }
+
+  /** The session's key is gone: the session has ended, or gets its key back. */
+  missing(session: Session): Effect.Effect<void, EtcdError> {
+    const { etcd, prefix } = this.store
+    return Effect.andThen(
+      this.prove(session),
+      Effect.suspend(() => session.over ? Effect.void : etcd.txn({ success: [Txn.announce(prefix, session)] }))
+    )
   }
 
   /** Gives the session to no new claim, and ends it with its last one. */
@@ -103,8 +120,7 @@ export class Sessions {
   end(session: Session): void {
     if (session.over) return
     session.over = true
-    this.retire(session)
-    this.all.delete(session)
+    this.forget(session)
     this.ended(session)
   }
 
@@ -114,11 +130,10 @@ export class Sessions {
     let next = Infinity
     for (const session of this.all) {
       if (session.places.size === 0 && (session.retired || (!session.used && session.renewAt <= now))) {
-        this.retire(session)
-        this.all.delete(session)
-        this.run(this.etcd.leaseRevoke(session.id))
+        this.forget(session)
+        this.store.errand(this.store.etcd.leaseRevoke(session.id))
       } else if (session.renewAt <= now) {
-        this.run(this.prove(session))
+        this.store.errand(this.prove(session))
       } else {
         next = Math.min(next, session.renewAt)
       }
@@ -128,11 +143,17 @@ export class Sessions {
 
   /** Revokes all, which frees every key that is left. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach([...this.all], (session) => Effect.ignore(this.etcd.leaseRevoke(session.id)), {
+    Effect.forEach([...this.all], (session) => Effect.ignore(this.store.etcd.leaseRevoke(session.id)), {
       concurrency: "unbounded",
       discard: true
     })
   )
+
+  private forget(session: Session): void {
+    this.retire(session)
+    this.all.delete(session)
+    session.listening?.()
+  }
 
   private start(seconds: number): Effect.Effect<Session, EtcdError> {
     const before = this.starting.get(seconds)
@@ -142,7 +163,7 @@ export class Sessions {
     if (old !== undefined) this.retire(old)
     this.starting.set(seconds, started)
     const sent = this.clock.now()
-    this.run(Effect.onExit(this.etcd.leaseGrant(Duration.seconds(seconds)), (exit) =>
+    this.store.errand(Effect.onExit(this.store.etcd.leaseGrant(Duration.seconds(seconds)), (exit) =>
       Effect.sync(() => {
         this.starting.delete(seconds)
         if (Exit.isFailure(exit)) return Deferred.doneUnsafe(started, Effect.failCause(exit.cause))

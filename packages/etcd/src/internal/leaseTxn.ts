@@ -1,44 +1,84 @@
-/** The steps in which a claim comes into a line: each is atomic on the server. */
+/** The steps in which a claim comes into a line and leaves it: each is atomic on the server. */
 import * as Effect from "effect/Effect"
 import type { Etcd } from "../Etcd.ts"
 import type { EtcdError } from "../EtcdError.ts"
 import * as EtcdOp from "../EtcdOp.ts"
 import * as Keys from "./leaseKeys.ts"
+import type { Leaving } from "./leaseLeaving.ts"
 import type { Place } from "./leasePlace.ts"
 import type { Session } from "./leaseSessions.ts"
+import { View } from "./leaseView.ts"
 
-/** `In`: the key was created at `revision`; `line` is what was read of the line in the same step. */
+/**
+ * `In`: the key was created at `revision`; `view` is the whole line as it was then, where that is known, and `long` says that
+ * it is too long for the claim to be first.
+ */
 export type Entered =
-  | { readonly _tag: "In"; readonly revision: bigint; readonly line: EtcdOp.RangeResult | undefined }
+  | { readonly _tag: "In"; readonly revision: bigint; readonly view: View | undefined; readonly long: boolean }
   | { readonly _tag: "Busy" }
   | { readonly _tag: "Mismatch"; readonly limit: number }
 
-const put = (place: Place, session: Session) =>
-  EtcdOp.put({ key: place.key, value: place.note(place.claim.value), lease: session.id })
+/** How much of a line is read along with a step. Of one for a whole resource a few tell enough. */
+const most = ({ claim }: Place): number => claim.limit === 1 ? 17 : 256
 
-/** Stands in line, unless those who are there name another limit: one round trip. Reads at most `read` keys of the line. */
+export const readOps = (room: string, range: Omit<EtcdOp.RangeRequest, "key">) =>
+  [EtcdOp.range({ ...Keys.line(room), ...range, keysOnly: true }), EtcdOp.range(Keys.beside(room))] as const
+
+/** Reads the oldest claims. */
+export const oldestOps = (place: Place) => readOps(place.room.name, { sortBy: "createRevision", limit: most(place) })
+
+/** The line as far as the oldest claims tell: up to its `revision`. */
+export const oldestOf = (
+  place: Place,
+  [line, beside]: readonly [EtcdOp.RangeResult, EtcdOp.RangeResult, ...ReadonlyArray<unknown>],
+  revision: bigint
+): View => {
+  const view = View.of(place.room.name, revision, line, beside)
+  if (line.more) view.revision = [...view.entries.values()].at(-1)?.revision ?? 0n
+  return view
+}
+
+const put = (place: Place, session: Session) =>
+  EtcdOp.put({ key: place.key, value: place.note(place.value), lease: session.id })
+
+/** The key that a session lives by; its first claim writes it. */
+export const announce = (prefix: string, session: Session) =>
+  EtcdOp.put({ key: Keys.sessionKey(prefix, session.id), value: "", lease: session.id })
+
+/** Stands in line, unless those who are there name another limit: one round trip. */
 export const standInLine = (
   etcd: Etcd["Service"],
+  prefix: string,
   place: Place,
-  session: Session,
-  read: number
+  session: Session
 ): Effect.Effect<Entered, EtcdError> => {
-  const others = Keys.otherLimits(place.room, place.claim.limit)
+  const { claim, key, room: { name } } = place
+  const others = Keys.otherLimits(name, claim.limit)
   const first = (range: EtcdOp.KeyRange) => EtcdOp.range({ ...range, limit: 1, keysOnly: true })
   return Effect.map(
     etcd.txn({
       compare: [
-        EtcdOp.compare(place.key, "createRevision", "=", 0n),
+        EtcdOp.compare(key, "createRevision", "=", 0n),
         ...others.map((range) => EtcdOp.compare(range, "createRevision", "=", 0n))
       ],
-      success: [put(place, session), EtcdOp.range({ ...EtcdOp.prefix(place.room), limit: read, keysOnly: true })],
-      failure: [first({ key: place.key }), first(others[0]), first(others[1])]
+      success: [
+        put(place, session),
+        ...readOps(name, { limit: most(place) }),
+        ...(session.announced ? [] : [announce(prefix, session)])
+      ],
+      failure: [first({ key }), first(others[0]), first(others[1])]
     }),
     ({ responses, revision, succeeded }): Entered => {
-      if (succeeded) return { _tag: "In", revision, line: { ...responses[1], revision } }
+      if (succeeded) {
+        session.announced = true
+        const [, line, beside] = responses
+        const view = View.of(name, revision, line, beside)
+        const long = line.more && claim.limit === 1 && view.size === undefined
+        return { _tag: "In", revision, view: line.more ? undefined : view, long }
+      }
       const own = responses[0].kvs[0]
-      if (own !== undefined) return { _tag: "In", revision: own.createRevision, line: undefined }
-      const other = Keys.entriesOf(place.room, [...responses[1].kvs, ...responses[2].kvs])[0]
+      if (own !== undefined) return { _tag: "In", revision: own.createRevision, view: undefined, long: false }
+      const other = Keys.entriesOf(name, [...responses[1].kvs, ...responses[2].kvs])[0]
       return other === undefined ? { _tag: "Busy" } : { _tag: "Mismatch", limit: other.limit }
     }
   )
@@ -46,9 +86,6 @@ export const standInLine = (
 
 /** How often `takeIfFree` reads the line again because another claim came while it looked. */
 const attempts = 8
-
-/** How much of a line for a whole resource is read: one key that is not about to leave tells enough. */
-const enough = 16
 
 /**
  * Takes the permits if they are free and nobody waits; never leaves a key when it does not get them.
@@ -58,38 +95,66 @@ const enough = 16
  */
 export const takeIfFree = (
   etcd: Etcd["Service"],
+  prefix: string,
   place: Place,
   session: Session,
-  leaving: Keys.Leaving,
-  seen = 0n,
+  leaving: Leaving,
+  seen: { readonly revision: bigint; readonly size: Keys.Size | undefined } = { revision: 0n, size: undefined },
   left = attempts
 ): Effect.Effect<Entered, EtcdError> => {
-  const line = EtcdOp.prefix(place.room)
+  const { claim, room: { name } } = place
+  const size = Keys.sizeKey(name)
   return Effect.flatMap(
     etcd.txn({
-      compare: [EtcdOp.compare(line, "createRevision", "<", seen + 1n)],
-      success: [put(place, session)],
-      failure: [
-        EtcdOp.range({ ...line, keysOnly: true, limit: place.claim.limit === 1 ? enough : undefined })
-      ]
+      compare: [
+        EtcdOp.compare(Keys.line(name), "createRevision", "<", seen.revision + 1n),
+        seen.size === undefined
+          ? EtcdOp.compare(size, "createRevision", "=", 0n)
+          : EtcdOp.compareValue(size, "=", Keys.encodeSize(seen.size))
+      ],
+      success: [put(place, session), ...(session.announced ? [] : [announce(prefix, session)])],
+      failure: readOps(name, { limit: claim.limit === 1 && seen.size === undefined ? most(place) : undefined })
     }),
-    ({ responses: [there], revision, succeeded }): Effect.Effect<Entered, EtcdError> => {
-      if (succeeded) return Effect.succeed({ _tag: "In", revision, line: undefined })
-      if (!("kvs" in there)) return Effect.succeed({ _tag: "Busy" })
-      const entries = Keys.entriesOf(place.room, there.kvs).filter((entry) => !leaving.has(entry.key))
-      const other = entries.find((entry) => entry.limit !== place.claim.limit)
+    ({ responses, revision, succeeded }): Effect.Effect<Entered, EtcdError> => {
+      if (succeeded) {
+        session.announced = true
+        return Effect.succeed({ _tag: "In", revision, view: undefined, long: false })
+      }
+      const [line, beside] = responses
+      const view = View.of(name, revision, line, beside)
+      const entries = [...view.entries.values()].filter((entry) => !leaving.has(entry.key))
+      const other = entries.find((entry) => entry.limit !== claim.limit)
       if (other !== undefined) return Effect.succeed({ _tag: "Mismatch", limit: other.limit })
-      const used = entries.reduce((sum, entry) => sum + entry.permits, 0)
-      return used + place.claim.permits > place.claim.limit || there.more || left === 1
-        ? Effect.succeed({ _tag: "Busy" })
-        : takeIfFree(etcd, place, session, leaving, revision, left - 1)
+      const used = entries.reduce((sum, entry) => sum + view.permits(entry), 0)
+      if (used + claim.permits > (view.size?.limit ?? claim.limit) || left === 1) return Effect.succeed(busy)
+      if (!line.more) return takeIfFree(etcd, prefix, place, session, leaving, view, left - 1)
+      // Only where it was resized can so many hold: the whole line tells.
+      return view.size === undefined
+        ? Effect.succeed(busy)
+        : takeIfFree(etcd, prefix, place, session, leaving, { revision: 0n, size: view.size }, left - 1)
     }
   )
 }
 
-/** Reads who stands up to the place, and the place itself. */
-export const readAhead = (etcd: Etcd["Service"], place: Place): Effect.Effect<EtcdOp.RangeResult, EtcdError> =>
-  etcd.range({ ...EtcdOp.prefix(place.room), maxCreateRevision: place.revision, keysOnly: true })
+const busy: Entered = { _tag: "Busy" }
+
+/** Reads a line; `upTo` leaves out those who came later. */
+export const read = (etcd: Etcd["Service"], room: string, upTo?: bigint): Effect.Effect<View, EtcdError> => {
+  const both = readOps(room, { maxCreateRevision: upTo })
+  return Effect.map(
+    etcd.txn({ success: both, failure: both }),
+    ({ responses, revision }) => View.of(room, revision, ...responses)
+  )
+}
+
+/** Reads the oldest of a line. */
+export const readOldest = (etcd: Etcd["Service"], place: Place): Effect.Effect<View, EtcdError> => {
+  const both = oldestOps(place)
+  return Effect.map(
+    etcd.txn({ success: both, failure: both }),
+    ({ responses, revision }) => oldestOf(place, responses, revision)
+  )
+}
 
 /** etcd takes at most 128 operations in a transaction, if it is not told otherwise. */
 const chunk = 100
