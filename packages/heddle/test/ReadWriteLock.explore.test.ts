@@ -1,9 +1,11 @@
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Explore, InterruptSweep } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import { DistributedSemaphore, LeaseStore, ReadWriteLock } from "heddle/coordination"
+import { attempts } from "./attempts.ts"
 
 const memory = Layer.fresh(LeaseStore.layerMemory)
 
@@ -84,4 +86,28 @@ describe("readers, writers and permits, under every kind of interleaving", () =>
         })
       }
     }), 60_000)
+
+  it.live("are counted once an attempt, interrupted at any step", () => {
+    const registry = (): typeof Metric.MetricRegistry.Service => new Map()
+    const counted = Effect.map(setup, (world) => ({ ...world, registry: registry() }))
+    return InterruptSweep.run({
+      setup: counted,
+      program: (world) =>
+        Effect.all([read(world), write(world), take(world, 2), take(world, 3)], { concurrency: 4 }).pipe(
+          Effect.provide(world.context),
+          Effect.provideService(Metric.MetricRegistry, world.registry)
+        ),
+      invariant: ({ registry }) =>
+        Effect.gen(function*() {
+          for (const noun of ["rwlock", "semaphore"]) {
+            const { holds, outcomes, waits } = yield* attempts(noun, { backend: "memory" })
+            const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0)
+            assert.strictEqual(ended, waits)
+            assert.strictEqual((outcomes["success"] ?? 0) + (outcomes["lost"] ?? 0), holds)
+          }
+        }).pipe(Effect.provideService(Metric.MetricRegistry, registry)),
+      leaks: false,
+      target: "all"
+    })
+  }, 60_000)
 })

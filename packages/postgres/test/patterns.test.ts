@@ -6,5 +6,5 @@ const leases = PostgresLeaseStore.layer({ url: inject("postgresUrl"), schema: "p
 
 leaderElectionLaws("postgres", leases)
 membershipLaws("postgres", leases)
-readWriteLockLaws("postgres", leases)
-distributedSemaphoreLaws("postgres", leases)
+readWriteLockLaws("postgres", leases, { resizable: true })
+distributedSemaphoreLaws("postgres", leases, { resizable: true })

@@ -11,7 +11,10 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { DistributedSemaphore, LeaseStore } from "heddle/coordination"
 import { type On, patternLawOf } from "./laws/patternStage.ts"
-import { inTime, seen } from "./laws/Stage.ts"
+import { blockThread, inTime, seen } from "./laws/Stage.ts"
+
+/** In milliseconds: a holder that is blocked for longer has lost its permits. */
+const shortTtl = 300
 
 const of = (key: string, permits = 3) => DistributedSemaphore.make({ key, permits })
 
@@ -106,14 +109,34 @@ export const distributedSemaphoreLaws = <E>(
       }))
 
     law(
-      "AC-08.4 who loses its permits is interrupted, and they come free",
+      "AC-08.4 who loses its permits is interrupted before they are granted, and loses its own and no others",
       ({ here, name, there }) =>
         Effect.gen(function*() {
-          const lost = here(of(name).withPermits(3)((lease) => Effect.andThen(lease.release, Effect.never)))
-          assert.deepInclude(yield* Effect.flip(inTime("the section ends", lost)), { _tag: "LeaseLost" })
-          const next = yield* holding(there, name, 3)
-          yield* next.inside
-          yield* next.leave
+          const log: Array<string> = []
+          const other = yield* holding(there, name, 1)
+          yield* other.inside
+          const inside = yield* Deferred.make<void>()
+          const section = Deferred.succeed(inside, undefined).pipe(
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Effect.sync(() => log.push("lost")))
+          )
+          const short = DistributedSemaphore.make({ key: name, permits: 3, ttl: shortTtl })
+          const loser = yield* Effect.forkScoped(Effect.flip(here(short.withPermits(2)(section))))
+          yield* inTime("two permits are held", Deferred.await(inside))
+          const take = (permits: number, who: string) =>
+            Effect.forkScoped(there(of(name).withPermits(permits)(Effect.sync(() => log.push(who)))))
+          const two = yield* take(2, "two")
+          yield* here(shows(name, 2, 1))
+          const all = yield* take(3, "all")
+          yield* here(shows(name, 2, 2))
+          yield* Effect.sync(() => blockThread(shortTtl * 1.5))
+          assert.deepInclude(yield* inTime("the section ends", Fiber.join(loser)), { _tag: "LeaseLost" })
+          yield* inTime("the next has its turn", Fiber.join(two))
+          yield* here(shows(name, 1, 1))
+          assert.strictEqual(yield* here(of(name).available), 2)
+          yield* other.leave
+          yield* inTime("the last has its turn", Fiber.join(all))
+          assert.deepStrictEqual(log, ["lost", "two", "all"])
         })
     )
 

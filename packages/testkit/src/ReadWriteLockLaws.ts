@@ -11,7 +11,10 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { LeaseStore, ReadWriteLock } from "heddle/coordination"
 import { patternLawOf } from "./laws/patternStage.ts"
-import { inTime, seen } from "./laws/Stage.ts"
+import { blockThread, inTime, seen } from "./laws/Stage.ts"
+
+/** In milliseconds: a holder that is blocked for longer has lost the lock. */
+const shortTtl = 300
 
 /** Waits until so many hold and so many wait. */
 const shows = (name: string, holders: number, waiters: number) =>
@@ -171,6 +174,28 @@ export const readWriteLockLaws = <E>(
         yield* leave
         yield* Fiber.join(holder)
       }))
+
+    law(
+      "who loses the lock is interrupted before anybody enters in its stead, and other readers read on",
+      ({ here, name, there }) =>
+        Effect.gen(function*() {
+          const { leave, log, stay } = makeLog()
+          const other = yield* Effect.forkScoped(there(ReadWriteLock.withRead(name)(stay("other"))))
+          yield* here(shows(name, 1, 0))
+          const short = here(ReadWriteLock.withRead(name, { ttl: shortTtl })(stay("loser")))
+          const loser = yield* Effect.forkScoped(Effect.flip(short))
+          yield* here(shows(name, 2, 0))
+          const write = there(ReadWriteLock.withWrite(name)(Effect.sync(() => log.push("write"))))
+          const writer = yield* Effect.forkScoped(write)
+          yield* here(shows(name, 2, 1))
+          yield* Effect.sync(() => blockThread(shortTtl * 1.5))
+          assert.deepInclude(yield* inTime("the section ends", Fiber.join(loser)), { _tag: "LeaseLost" })
+          yield* here(shows(name, 1, 1))
+          yield* leave
+          yield* inTime("all are through", Fiber.joinAll([other, writer]))
+          assert.deepStrictEqual(log, ["+other", "+loser", "-loser", "-other", "write"])
+        })
+    )
 
     law("a key that means nothing is refused", ({ here }) =>
       Effect.gen(function*() {

@@ -21,9 +21,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { monotonic } from "./Alarm.ts"
+import { agreed, agreedAtOnce, attempt, waits } from "./internal/leaseAttempt.ts"
+import { ArrivalDoor } from "./internal/leaseDoor.ts"
 import { checkKey, checkPasses, toMillis } from "./internal/leaseRequest.ts"
-import { attempt } from "./internal/lockAttempt.ts"
-import { resourceOf } from "./internal/lockDoor.ts"
+import { cohortDoor } from "./internal/lockDoor.ts"
+import { warnOrder } from "./internal/lockHeld.ts"
+import { family } from "./internal/lockMetrics.ts"
 import type { HolderInfo, InvalidClaim, Lease, LeaseLost, LeaseTimeout, StoreUnavailable, WaiterInfo } from "./Lease.ts"
 import { LeaseStore } from "./LeaseStore.ts"
 
@@ -79,15 +82,16 @@ export interface LockInfo {
 }
 
 /**
- * The fiber, or one that forked it, holds the key already and would wait for itself. Enter with `reentrant: true`, or
- * take all keys by one `withLocks`.
+ * The fiber, or one that forked it, holds the key already and would wait for itself. Use what it holds: a lock is entered
+ * again with `reentrant: true`, and many keys are taken by one `withLocks`.
  *
  * @category errors
  * @since 0.1.0
  */
 export class WouldDeadlock extends Schema.TaggedError<WouldDeadlock>()("WouldDeadlock", { key: Schema.String }) {
   override get message(): string {
-    return `${JSON.stringify(this.key)} is held by this fiber already; pass reentrant: true to enter again`
+    return `${JSON.stringify(this.key)} is held by this fiber already, which would wait for itself; ` +
+      "go on under what it holds (a DistributedLock: pass reentrant: true)"
   }
 }
 
@@ -146,13 +150,10 @@ export const withLock =
   <A, E, R>(section: Section<A, E, R>): Effect.Effect<A, E | LockError, R | LeaseStore> =>
     checked(key, options, () =>
       attempt({
-        name: "DistributedLock.withLock",
-        key,
-        options,
-        wait: true,
-        section: sectionOf(section),
-        refused: Effect.never,
-        again: () => new WouldDeadlock({ key })
+        ...callOf("withLock", key, options, sectionOf(section)),
+        refused: waits,
+        failed: agreed,
+        nested: (outer, store) => warnOrder(outer, store, locks, key)
       }))
 
 /**
@@ -170,14 +171,10 @@ export const tryLock =
   <A, E, R>(section: Section<A, E, R>): Effect.Effect<Option.Option<A>, E | TryLockError, R | LeaseStore> =>
     checked(key, options, () =>
       attempt({
-        name: "DistributedLock.tryLock",
-        key,
-        options,
-        wait: false,
-        section: (lease) => Effect.map(sectionOf(section)(lease), Option.some),
+        ...callOf("tryLock", key, options, (lease) => Effect.map(sectionOf(section)(lease), Option.some)),
         refused: Effect.succeedNone,
-        again: () => new WouldDeadlock({ key })
-      })).pipe(Effect.catchTag("LeaseTimeout", Effect.die))
+        failed: agreedAtOnce
+      }))
 
 /**
  * Runs the section while it holds all the keys: takes them one after the other in one global order (by code unit), so
@@ -235,6 +232,30 @@ export const inspect = (key: string): Effect.Effect<LockInfo, InvalidClaim | Sto
       waiters
     }))
   })
+
+const resourceOf = (key: string): string => `lock/${key}`
+
+const locks = family("lock", "a lock", "lock")
+
+const callOf = <A, E, R>(
+  method: "withLock" | "tryLock",
+  key: string,
+  { confirm, name, order, owner, passes, reentrant, ttl, waitFor }: LockOptions,
+  section: (lease: Lease) => Effect.Effect<A, E, R>
+) => ({
+  name: `DistributedLock.${method}`,
+  family: locks,
+  label: name,
+  key,
+  door: (store: LeaseStore["Service"], now: () => number) => {
+    const request = { resource: resourceOf(key), owner, ttl, waitFor }
+    const wish = { store, request, wait: method === "withLock", confirm }
+    return order === "cohort" ? cohortDoor(wish, passes, now) : new ArrivalDoor(wish)
+  },
+  section,
+  again: (lease: Lease): Effect.Effect<A, E | LeaseLost | WouldDeadlock, R> =>
+    reentrant === true ? lease.guard(section(lease)) : Effect.fail(new WouldDeadlock({ key }))
+})
 
 const checked = <A, E, R>(
   key: string,

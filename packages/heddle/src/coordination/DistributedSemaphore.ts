@@ -18,11 +18,11 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
-import { checkKey } from "./internal/leaseRequest.ts"
+import * as Option from "effect/Option"
+import { atOnce, attempt, waits } from "./internal/leaseAttempt.ts"
+import { ArrivalDoor } from "./internal/leaseDoor.ts"
+import { checkKey, checkPermits, mostPermits } from "./internal/leaseRequest.ts"
 import { family } from "./internal/lockMetrics.ts"
-import type { PermitCall } from "./internal/permitAttempt.ts"
-import { certain, trying, underPermits, waiting } from "./internal/permitAttempt.ts"
 import type {
   ClaimError,
   Inspection,
@@ -142,35 +142,63 @@ export interface DistributedSemaphore {
  * @since 0.1.0
  */
 export const make = (options: Options): DistributedSemaphore => {
-  const { key, owner, permits: limit, ttl, waitFor } = options
+  const { key, name, owner, permits: limit, ttl, waitFor } = options
   const resource = `semaphore/${key}`
-  const labels = options.name === undefined ? {} : { semaphore: options.name }
-  const call = <A, E, R>(span: string, permits: number, section: Section<A, E, R>): PermitCall<A, E, R> => ({
-    span: `DistributedSemaphore.${span}`,
-    family: metrics,
-    labels,
-    request: { resource, permits, limit, owner, ttl, waitFor },
-    section: Effect.isEffect(section) ? () => section : section
+  const callOf = <A, E, R>(
+    method: "withPermits" | "tryWithPermits",
+    permits: number,
+    section: (lease: Lease) => Effect.Effect<A, E, R>
+  ) => ({
+    name: `DistributedSemaphore.${method}`,
+    family: semaphores,
+    label: name,
+    key,
+    door: (store: LeaseStore["Service"]) => {
+      const request = { resource, permits, limit, owner, ttl, waitFor }
+      return new ArrivalDoor({ store, request, wait: method === "withPermits" })
+    },
+    section
   })
   const checked = <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E | InvalidClaim, R> =>
     Effect.suspend((): Effect.Effect<A, E | InvalidClaim, R> => {
-      const wrong = checkKey(key)
+      const wrong = checkKey(key) ?? checkPermits(limit, mostPermits)
       return wrong === undefined ? run : Effect.fail(wrong)
     })
   const inspect = checked(Effect.flatMap(LeaseStore, (store) => store.inspect(resource)))
   const withPermits: DistributedSemaphore["withPermits"] = (permits) => (section) =>
-    checked(certain(underPermits(call("withPermits", permits, section), waiting)))
+    checked(attempt({
+      ...callOf("withPermits", permits, sectionOf(section)),
+      refused: waits,
+      failed: Effect.failCause
+    }))
+  const tryWithPermits: DistributedSemaphore["tryWithPermits"] = (permits) => (section) => {
+    const under = sectionOf(section)
+    return checked(attempt({
+      ...callOf("tryWithPermits", permits, (lease) => Effect.map(under(lease), Option.some)),
+      refused: Effect.succeedNone,
+      failed: atOnce
+    }))
+  }
   return {
     withPermits,
     withPermit: withPermits(1),
-    tryWithPermits: (permits) => (section) => checked(underPermits(call("tryWithPermits", permits, section), trying)),
+    tryWithPermits,
     available: Effect.map(inspect, (now) => {
       const held = now.holders.reduce((sum, holder) => sum + holder.permits, 0)
       return Math.max(0, (now.limit ?? limit) - held)
     }),
     inspect,
-    resize: (permits) => checked(Effect.flatMap(LeaseStore, (store) => store.resize(resource, permits)))
+    resize: (permits) =>
+      checked(Effect.suspend(() => {
+        const wrong = checkPermits(permits, mostPermits)
+        return wrong === undefined
+          ? Effect.flatMap(LeaseStore, (store) => store.resize(resource, permits))
+          : Effect.fail(wrong)
+      }))
   }
 }
 
-const metrics = family("heddle_semaphore", "permits of a semaphore")
+const semaphores = family("semaphore", "permits of a semaphore", "semaphore")
+
+const sectionOf = <A, E, R>(section: Section<A, E, R>): (lease: Lease) => Effect.Effect<A, E, R> =>
+  Effect.isEffect(section) ? () => section : section

@@ -19,13 +19,13 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type { LockError, TryLockError } from "./DistributedLock.ts"
 import { WouldDeadlock } from "./DistributedLock.ts"
+import { agreed, agreedAtOnce, attempt, waits } from "./internal/leaseAttempt.ts"
+import { ArrivalDoor } from "./internal/leaseDoor.ts"
 import { checkKey, mostPermits } from "./internal/leaseRequest.ts"
 import { family } from "./internal/lockMetrics.ts"
-import type { PermitCall } from "./internal/permitAttempt.ts"
-import { agreed, certain, underPermits } from "./internal/permitAttempt.ts"
 import type { HolderInfo, InvalidClaim, Lease, LeaseLost, StoreUnavailable, WaiterInfo } from "./Lease.ts"
 import type { Shared } from "./LeaseAbility.ts"
 import { LeaseStore } from "./LeaseStore.ts"
@@ -61,8 +61,12 @@ export type ReadLease = Pick<Lease, "id" | "token" | "isAlive" | "guard">
  */
 export interface WriteLease extends ReadLease {
   /**
-   * Becomes a reader, in one step: no writer comes in between, and readers that wait enter at once. One round trip. The rest of
-   * the section runs as a reader; there is no way back.
+   * Becomes a reader, in one step: no writer comes in between, and readers that wait enter at once. The rest of the section
+   * runs as a reader; there is no way back. One round trip.
+   *
+   * **Interruption**
+   *
+   * The store may have seen it. The same holds where it fails with `StoreUnavailable`: from then on, act as a reader.
    */
   readonly downgrade: Effect.Effect<ReadLease, LeaseLost | StoreUnavailable>
 }
@@ -122,7 +126,7 @@ export const withRead = (key: string, options: ReadWriteOptions = {}) =>
 ): Effect.Effect<A, E | LockError, R | Needs> =>
   checked(
     key,
-    () => certain(underPermits(callOf("withRead", key, options, readSection(section)), agreed.waiting, again(key)))
+    () => attempt({ ...callOf("withRead", key, options, readSection(section)), refused: waits, failed: agreed })
   )
 
 /**
@@ -141,7 +145,7 @@ export const withWrite = (key: string, options: ReadWriteOptions = {}) =>
 ): Effect.Effect<A, E | LockError, R | Needs> =>
   checked(
     key,
-    () => certain(underPermits(callOf("withWrite", key, options, writeSection(section)), agreed.waiting, again(key)))
+    () => attempt({ ...callOf("withWrite", key, options, writeSection(section)), refused: waits, failed: agreed })
   )
 
 /**
@@ -158,7 +162,14 @@ export const tryRead = (key: string, options: Omit<ReadWriteOptions, "waitFor"> 
 <A, E, R>(
   section: Effect.Effect<A, E, R> | ((lease: ReadLease) => Effect.Effect<A, E, R>)
 ): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
-  checked(key, () => underPermits(callOf("tryRead", key, options, readSection(section)), agreed.trying, again(key)))
+  checked(key, () => {
+    const under = readSection(section)
+    return attempt({
+      ...callOf("tryRead", key, options, (lease) => Effect.map(under(lease), Option.some)),
+      refused: Effect.succeedNone,
+      failed: agreedAtOnce
+    })
+  })
 
 /**
  * `withWrite` if nobody reads or writes now and nobody waits, else `None` without waiting.
@@ -174,7 +185,14 @@ export const tryWrite = (key: string, options: Omit<ReadWriteOptions, "waitFor">
 <A, E, R>(
   section: Effect.Effect<A, E, R> | ((lease: WriteLease) => Effect.Effect<A, E, R>)
 ): Effect.Effect<Option.Option<A>, E | TryLockError, R | Needs> =>
-  checked(key, () => underPermits(callOf("tryWrite", key, options, writeSection(section)), agreed.trying, again(key)))
+  checked(key, () => {
+    const under = writeSection(section)
+    return attempt({
+      ...callOf("tryWrite", key, options, (lease) => Effect.map(under(lease), Option.some)),
+      refused: Effect.succeedNone,
+      failed: agreedAtOnce
+    })
+  })
 
 /**
  * Who reads, who writes, and who waits. One round trip.
@@ -197,24 +215,27 @@ const resourceOf = (key: string): string => `rwlock/${key}`
 
 const modeOf = (permits: number): "read" | "write" => permits === mostPermits ? "write" : "read"
 
-const again = (key: string) => Effect.suspend(() => Effect.fail(new WouldDeadlock({ key })))
-
-const metrics = family("heddle_rwlock", "a read-write lock")
+const locks = family("rwlock", "a read-write lock", "mode")
 
 const callOf = <A, E, R>(
-  name: "withRead" | "withWrite" | "tryRead" | "tryWrite",
+  method: "withRead" | "withWrite" | "tryRead" | "tryWrite",
   key: string,
   { owner, ttl, waitFor }: ReadWriteOptions,
   section: (lease: Lease) => Effect.Effect<A, E, R>
-): PermitCall<A, E, R> => {
-  const mode = name.endsWith("Read") ? "read" : "write"
-  const permits = mode === "read" ? 1 : mostPermits
+) => {
+  const mode = method.endsWith("Read") ? "read" : "write"
   return {
-    span: `ReadWriteLock.${name}`,
-    family: metrics,
-    labels: { mode },
-    request: { resource: resourceOf(key), permits, limit: mostPermits, owner, ttl, waitFor },
-    section
+    name: `ReadWriteLock.${method}`,
+    family: locks,
+    label: mode,
+    key,
+    door: (store: LeaseStore["Service"]) => {
+      const permits = mode === "read" ? 1 : mostPermits
+      const request = { resource: resourceOf(key), permits, limit: mostPermits, owner, ttl, waitFor }
+      return new ArrivalDoor({ store, request, wait: method.startsWith("with") })
+    },
+    section,
+    again: () => Effect.fail(new WouldDeadlock({ key }))
   }
 }
 

@@ -1,79 +1,43 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { LockOptions } from "../DistributedLock.ts"
 import { LeaseTimeout } from "../Lease.ts"
-import type { ClaimError, Lease, Restore, StoreUnavailable } from "../Lease.ts"
-import type { LeaseStore } from "../LeaseStore.ts"
+import type { Lease, Restore } from "../Lease.ts"
+import { ask, giveBack } from "./leaseDoor.ts"
+import type { Door, Wish } from "./leaseDoor.ts"
 import { toMillis } from "./leaseRequest.ts"
 import { Cohort } from "./lockCohort.ts"
 
-export const resourceOf = (key: string): string => `lock/${key}`
+const allCohorts = new WeakMap<Wish["store"], Map<string, Cohort>>()
 
-/** A way into a lock: how one caller gets the lease, and how it leaves when its section is over. */
-export interface Door {
-  /** The lease; undefined where it is refused without waiting. */
-  enter(restore: Restore): Effect.Effect<Lease | undefined, ClaimError>
-  leave(lease: Lease): Effect.Effect<void, StoreUnavailable>
-}
-
-interface Wish {
-  readonly store: LeaseStore["Service"]
-  readonly key: string
-  readonly options: LockOptions
-  readonly wait: boolean
-}
-
-const acquire = (
-  { options, key, store, wait }: Wish,
-  waitFor: LockOptions["waitFor"],
-  tokens: number,
-  restore: Restore
-) => {
-  const request = { resource: resourceOf(key), owner: options.owner, ttl: options.ttl, waitFor, tokens }
-  return wait
-    ? store.acquire(request, restore)
-    : Effect.map(store.tryAcquire(request, restore), Option.getOrUndefined)
-}
-
-const giveBack = (lease: Lease, options: LockOptions) =>
-  options.confirm === true ? lease.release : Effect.sync(() => lease.releaseUnsafe())
-
-/** Every caller stands in the store's line for itself. */
-export class ArrivalDoor implements Door {
-  private readonly wish: Wish
-  constructor(wish: Wish) {
-    this.wish = wish
-  }
-  enter(restore: Restore) {
-    return acquire(this.wish, this.wish.options.waitFor, 1, restore)
-  }
-  leave(lease: Lease) {
-    return giveBack(lease, this.wish.options)
-  }
+/** Those of one store in this process, by resource. */
+const cohortsOf = (store: Wish["store"]): Map<string, Cohort> => {
+  let found = allCohorts.get(store)
+  if (found === undefined) allCohorts.set(store, found = new Map())
+  return found
 }
 
 /** The callers of this process stand in the store's line as one. */
-export const cohortDoor = (wish: Wish, cohorts: Map<string, Cohort>, now: () => number): Door => {
-  const { key, options, wait } = wish
-  const cohort = new Cohort(() => cohorts.delete(key))
+export const cohortDoor = (wish: Wish, passes: LockOptions["passes"], now: () => number): Door => {
+  const { request, store, wait } = wish
+  const { resource } = request
+  const cohorts = cohortsOf(store)
+  const cohort = new Cohort(() => cohorts.delete(resource))
   let mine = cohort
   const enter = (restore: Restore) =>
     Effect.suspend(() => {
       const start = now()
-      const waitFor = toMillis(options.waitFor, 30_000)
+      const waitFor = toMillis(request.waitFor, 30_000)
       const entry = {
-        claim: (waitFor: number) => acquire(wish, waitFor, (options.passes ?? 16) + 1, restore),
-        timeout: Effect.suspend(() =>
-          Effect.fail(new LeaseTimeout({ resource: resourceOf(key), waitedMillis: now() - start }))
-        ),
+        claim: (waitFor: number) => ask(wish, { ...request, waitFor, tokens: (passes ?? 16) + 1 }, restore),
+        timeout: Effect.suspend(() => Effect.fail(new LeaseTimeout({ resource, waitedMillis: now() - start }))),
         waitFor,
-        lasting: toMillis(options.ttl, 10_000) / 2,
+        lasting: toMillis(request.ttl, 10_000) / 2,
         now,
         restore
       }
-      const found = cohorts.get(key)
+      const found = cohorts.get(resource)
       if (found === undefined) {
-        cohorts.set(key, cohort)
+        cohorts.set(resource, cohort)
         return cohort.lead(entry, waitFor)
       }
       mine = found
@@ -82,7 +46,7 @@ export const cohortDoor = (wish: Wish, cohorts: Map<string, Cohort>, now: () => 
   const leave = (lease: Lease) =>
     Effect.suspend(() =>
       mine.pass(lease, now()) === undefined
-        ? Effect.ensuring(giveBack(lease, options), Effect.sync(() => mine.next(undefined)))
+        ? Effect.ensuring(giveBack(lease, wish), Effect.sync(() => mine.next(undefined)))
         : Effect.void
     )
   return { enter, leave }

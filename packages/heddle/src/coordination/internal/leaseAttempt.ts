@@ -1,0 +1,120 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { monotonic } from "../Alarm.ts"
+import { LeaseTimeout } from "../Lease.ts"
+import type { ClaimError, Lease, LeaseLost, LimitMismatch, StoreUnavailable, TryClaimError } from "../Lease.ts"
+import { LeaseStore } from "../LeaseStore.ts"
+import type { Door } from "./leaseDoor.ts"
+import { CurrentHeld, findHeld } from "./lockHeld.ts"
+import type { Held } from "./lockHeld.ts"
+import type { Family, LockMetrics, Outcome } from "./lockMetrics.ts"
+import { isTraced } from "./traced.ts"
+
+type Store = LeaseStore["Service"]
+
+/** One call of a pattern that runs a section under a lease. */
+export interface Attempt<A, E, R, A2, E2, E3, E4> {
+  /** The span's name. */
+  readonly name: string
+  readonly family: Family
+  readonly label: string | undefined
+  readonly key: string
+  readonly door: (store: Store, now: () => number) => Door
+  readonly section: (lease: Lease) => Effect.Effect<A, E, R>
+  /** What comes of it where it would have to wait and does not. */
+  readonly refused: Effect.Effect<A2, E2>
+  /** What comes of it where the claim failed. */
+  readonly failed: (cause: Cause.Cause<ClaimError>) => Effect.Effect<never, E3>
+  /** What comes of it where this fiber, or one that forked it, holds the key; without it, the key is claimed once more. */
+  readonly again?: ((lease: Lease) => Effect.Effect<A, E4, R>) | undefined
+  /** Runs before a claim by a fiber that holds something already. */
+  readonly nested?: ((outer: Held, store: Store) => Effect.Effect<void>) | undefined
+}
+
+/** For `refused`, where the door always waits. */
+export const waits: Effect.Effect<never> = Effect.die(new Error("a claim that waits was refused"))
+
+/** For `failed`, where nobody waits and so nobody gives up. */
+export const atOnce = (cause: Cause.Cause<ClaimError>): Effect.Effect<never, TryClaimError> =>
+  Effect.catchTag(Effect.failCause(cause), "LeaseTimeout", Effect.die)
+
+/** For `failed`, where all callers name the same limit. */
+export const agreed = (cause: Cause.Cause<ClaimError>): Effect.Effect<never, Exclude<ClaimError, LimitMismatch>> =>
+  Effect.catchTag(Effect.failCause(cause), "LimitMismatch", Effect.die)
+
+/** For `failed`, where both is so. */
+export const agreedAtOnce = (
+  cause: Cause.Cause<ClaimError>
+): Effect.Effect<never, Exclude<TryClaimError, LimitMismatch>> =>
+  Effect.catchTag(atOnce(cause), "LimitMismatch", Effect.die)
+
+export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
+  call: Attempt<A, E, R, A2, E2, E3, E4>
+): Effect.Effect<A | A2, E | E2 | E3 | E4 | LeaseLost | StoreUnavailable, R | LeaseStore> =>
+  Effect.contextWith((context: Context.Context<LeaseStore>) =>
+    Effect.withFiber((fiber): Effect.Effect<A | A2, E | E2 | E3 | E4 | LeaseLost | StoreUnavailable, R> => {
+      const store = Context.get(context, LeaseStore)
+      const { family, key } = call
+      const outer = fiber.getRef(CurrentHeld)
+      if (outer !== undefined && call.again !== undefined) {
+        const held = findHeld(outer, (held) => held.key === key && held.family === family && held.store === store)
+        if (held !== undefined) return call.again(held.lease)
+      }
+      const now = monotonic(fiber.getRef(Clock.Clock))
+      const door = call.door(store, now)
+      const traced = isTraced(fiber)
+      const section = (lease: Lease) => {
+        const under = Effect.provideService(call.section(lease), CurrentHeld, { store, family, key, lease, outer })
+        return traced
+          ? Effect.andThen(Effect.annotateCurrentSpan(`heddle.${family.noun}.token`, String(lease.token)), under)
+          : under
+      }
+      const bare = hold(fiber, family.of(store, call.label), door, now, section, call)
+      const attributes = { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
+      const run = traced ? Effect.withSpan(bare, call.name, { attributes }) : bare
+      return outer === undefined || call.nested === undefined ? run : Effect.andThen(call.nested(outer, store), run)
+    })
+  )
+
+const hold = <A, E, R, A2, E2, E3>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  metrics: LockMetrics,
+  door: Door,
+  now: () => number,
+  section: (lease: Lease) => Effect.Effect<A, E, R>,
+  { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">
+): Effect.Effect<A | A2, E | E2 | E3 | LeaseLost | StoreUnavailable, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const start = now()
+    const ended = (outcome: Outcome) => {
+      metrics.waited(now() - start, fiber.context)
+      metrics.ended(outcome, fiber.context)
+    }
+    const within = (lease: Lease | undefined): Effect.Effect<A | A2, E | E2 | LeaseLost | StoreUnavailable, R> => {
+      if (lease === undefined) {
+        ended("contended")
+        return refused
+      }
+      const since = now()
+      metrics.waited(since - start, fiber.context)
+      return Effect.onExit(restore(Effect.suspend(() => lease.run(section(lease)))), () => {
+        metrics.held(now() - since, fiber.context)
+        metrics.ended(lease.isAlive() ? "success" : "lost", fiber.context)
+        return door.leave(lease)
+      })
+    }
+    const without = (cause: Cause.Cause<ClaimError>) => {
+      ended(outcomeOf(cause))
+      return failed(cause)
+    }
+    return Effect.matchCauseEffect(door.enter(restore), { onFailure: without, onSuccess: within })
+  })
+
+const outcomeOf = (cause: Cause.Cause<ClaimError>): Outcome =>
+  Cause.hasInterruptsOnly(cause) ||
+    Cause.findErrorOption(cause).pipe((error) => error._tag === "Some" && error.value instanceof LeaseTimeout)
+    ? "timeout"
+    : "error"
