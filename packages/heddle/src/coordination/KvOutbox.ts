@@ -101,7 +101,7 @@ export class KvOutbox<Args, Reply> {
     this.queue.push(op)
     if (!this.scheduled) {
       this.scheduled = true
-      queueMicrotask(this.flush)
+      void Promise.resolve().then(this.flush)
     }
     return op
   }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { LeaderElection, LeaseStore } from "heddle/coordination"
+import { LeaderElection, type Lease, LeaseStore } from "heddle/coordination"
 import type { PatternLaw } from "./patternStage.ts"
 import { eventually, seen } from "./Stage.ts"
 
@@ -9,7 +9,7 @@ export type ElectionLaw = PatternLaw<LeaderElection.Needs>
 
 export const resourceOf = (name: string): string => `election/${name}`
 
-const sees = (name: string, what: string, is: Parameters<typeof seen>[3]) =>
+const sees = (name: string, what: string, is: Parameters<typeof seen>[3]): Effect.Effect<void, Lease.ClaimError, LeaseStore.LeaseStore> =>
   Effect.flatMap(LeaseStore.LeaseStore, (store) => seen(store, resourceOf(name), what, is))
 
 /** Waits until so many stand in line. */
