@@ -9,7 +9,11 @@ export type ElectionLaw = PatternLaw<LeaderElection.Needs>
 
 export const resourceOf = (name: string): string => `election/${name}`
 
-const sees = (name: string, what: string, is: Parameters<typeof seen>[3]): Effect.Effect<void, Lease.ClaimError, LeaseStore.LeaseStore> =>
+const sees = (
+  name: string,
+  what: string,
+  is: Parameters<typeof seen>[3]
+): Effect.Effect<void, Lease.ClaimError, LeaseStore.LeaseStore> =>
   Effect.flatMap(LeaseStore.LeaseStore, (store) => seen(store, resourceOf(name), what, is))
 
 /** Waits until so many stand in line. */
