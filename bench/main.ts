@@ -2,9 +2,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { flow } from "./flow/main.ts"
 import { lock } from "./lock/main.ts"
 
-const works = new Map([["lock", lock]])
+const works = new Map([["flow", flow], ["lock", lock]])
 
 const args = process.argv.slice(2)
 const work = works.get(args.find((arg) => !arg.startsWith("-")) ?? "")

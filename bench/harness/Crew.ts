@@ -30,17 +30,20 @@ export class CrewFailed extends Schema.TaggedError<CrewFailed>()("CrewFailed", {
 /** Starts so many processes of a contender; the scope kills them. */
 export const start = (entry: Entry, size: number): Effect.Effect<Crew, CrewFailed, Scope.Scope> =>
   Effect.map(
-    Effect.all(Array.from({ length: size }, () => startOne(entry)), { concurrency: 2 }),
+    Effect.all(Array.from({ length: size }, () => startOne(entry, "worker.ts")), { concurrency: 2 }),
     (workers) => ({ name: entry.name, size, perform: (task) => performAll(entry.name, workers, task) })
   )
 
-const worker = fileURLToPath(new URL("worker.ts", import.meta.url))
-
-const startOne = (entry: Entry): Effect.Effect<ChildProcess, CrewFailed, Scope.Scope> =>
+/** Starts one process of a contender, run by `worker`, a file beside this one. */
+export const startOne = (
+  entry: Entry,
+  worker: string,
+  flags: ReadonlyArray<string> = []
+): Effect.Effect<ChildProcess, CrewFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      fork(worker, [entry.module.href, entry.url], {
-        execArgv: ["--conditions=@heddle/source", "--no-warnings"],
+      fork(fileURLToPath(new URL(worker, import.meta.url)), [entry.module.href, entry.url], {
+        execArgv: ["--conditions=@heddle/source", "--no-warnings", ...flags],
         stdio: ["ignore", "inherit", "inherit", "ipc"],
         env: { ...process.env, NODE_COMPILE_CACHE: ".cache/compile" }
       })
@@ -49,7 +52,11 @@ const startOne = (entry: Entry): Effect.Effect<ChildProcess, CrewFailed, Scope.S
   ).pipe(Effect.tap((child) => answer(entry.name, child, "60 seconds")))
 
 /** The next message; fails when the process ends instead. */
-const answer = (name: string, child: ChildProcess, within: `${number} seconds`): Effect.Effect<unknown, CrewFailed> =>
+export const answer = (
+  name: string,
+  child: ChildProcess,
+  within: `${number} seconds`
+): Effect.Effect<unknown, CrewFailed> =>
   Effect.callback<unknown, CrewFailed>((resume) => {
     const fail = (code: number | null) =>
       resume(Effect.fail(new CrewFailed({ contender: name, message: `${name} ended with code ${code}` })))

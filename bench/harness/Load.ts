@@ -1,0 +1,19 @@
+/** What a contender without a server brings: a way to do so many pieces of one work. */
+import * as Schema from "effect/Schema"
+
+export interface Load {
+  /** Does `count` pieces, and resolves when the last is done. */
+  readonly run: (count: number) => Promise<unknown>
+}
+
+/** A contender is one file that exports `open`. It runs in a process of its own, which ends when the work does. */
+export type Open = () => Promise<Load>
+
+export const Weight = Schema.Struct({
+  count: Schema.Int,
+  seconds: Schema.Number,
+  cpuMicros: Schema.Number,
+  /** The most that the heap held beyond what it held before, in MB, with what was not yet collected. */
+  heap: Schema.Number
+})
+export type Weight = typeof Weight.Type

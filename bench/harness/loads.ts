@@ -1,0 +1,58 @@
+/** Contenders without a server, side by side: rounds in an order that rotates, as a table of rates, ratios and heap. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { answer, type Entry, startOne } from "./Crew.ts"
+import { Weight } from "./Load.ts"
+import { median, round, table } from "./stats.ts"
+
+export interface Match {
+  readonly title: string
+  /** Name and file of each contender, the yardstick first; a file's address is relative to `from`. */
+  readonly contenders: ReadonlyArray<readonly [name: string, file: string]>
+  readonly from: string
+  /** How many pieces of work a turn does. */
+  readonly count: number
+  /** Counted rounds; two more come before them, for the compiler. */
+  readonly rounds: number
+}
+
+const warmUps = 2
+
+/** Runs a match and prints its table: pieces a second, the median of the ratios to the first, CPU time, heap. */
+export const match = ({ contenders, count, from, rounds, title }: Match) =>
+  Effect.scoped(Effect.gen(function*() {
+    const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url: "" }))
+    const children = yield* Effect.forEach(entries, (entry) => startOne(entry, "loadWorker.ts", ["--expose-gc"]))
+    const weights = entries.map(() => new Array<Weight>())
+    for (let turn = 0; turn < rounds + warmUps; turn++) {
+      process.stderr.write(`${title}: ${turn < warmUps ? "warm-up" : `round ${turn - warmUps + 1} of ${rounds}`}\n`)
+      for (let index = 0; index < entries.length; index++) {
+        const which = (index + turn) % entries.length
+        const [entry, child] = [entries[which], children[which]]
+        if (entry === undefined || child === undefined) continue
+        const done = yield* Effect.suspend(() => {
+          child.removeAllListeners("exit").removeAllListeners("message")
+          child.send(count)
+          return answer(entry.name, child, "60 seconds")
+        })
+        if (turn >= warmUps) weights[which]?.push(Schema.decodeUnknownSync(Weight)(done))
+      }
+    }
+    const rate = (weight: Weight) => weight.count / weight.seconds
+    const rows = entries.map(({ name }, which) => {
+      const mine = weights[which] ?? []
+      const ratios = mine.flatMap((weight, at) => {
+        const yardstick = weights[0]?.[at]
+        return yardstick === undefined ? [] : [rate(weight) / rate(yardstick)]
+      })
+      return [
+        name,
+        round(median(mine.map(rate))),
+        round(median(ratios)),
+        round(median(mine.map(({ count, cpuMicros }) => cpuMicros / count))),
+        round(median(mine.map(({ heap }) => heap)), 2)
+      ]
+    })
+    process.stdout.write(`\n${title}\n\n${table(["", "a second", "ratio", "CPU µs", "heap MB"], rows)}\n`)
+    return { title, weights: Object.fromEntries(entries.map(({ name }, which) => [name, weights[which]])) }
+  }))

@@ -1,0 +1,6 @@
+/**
+ * Patterns of one process: how many fibers share work, in which order, and with what room between them.
+ *
+ * @since 0.1.0
+ */
+export {}

@@ -1,0 +1,6 @@
+/**
+ * Patterns for work that may fail, be slow, or be too much.
+ *
+ * @since 0.1.0
+ */
+export {}
