@@ -297,11 +297,15 @@ describe("a lease store on PostgreSQL", () => {
   it.live("holds for exactly the ttl, also for less than a second", () =>
     Effect.gen(function*() {
       const one = yield* store()
-      for (const ttl of [50, 900]) {
-        const lease = yield* one.claim({ resource: `ttl-${ttl}`, ttl })
-        const [lasts] = yield* admin("select (until - since)::int4 from heddle.lease where key = $1", [`ttl-${ttl}`])
-        assert.strictEqual(Number(lasts?.[0]) % (ttl * 1000), 0)
-        yield* lease.release
+      for (const ttl of [300, 900]) {
+        // On a busy machine a renewal comes before the look, and what it left is not of the claim: then once more.
+        const lasts = Effect.scoped(Effect.gen(function*() {
+          yield* one.claim({ resource: `ttl-${ttl}`, ttl })
+          const [row] = yield* admin("select (until - since)::int4 from heddle.lease where key = $1", [`ttl-${ttl}`])
+          return Number(row?.[0])
+        }))
+        const exact = Effect.filterOrFail(lasts, (micros) => micros === ttl * 1000)
+        yield* Effect.retry(exact, { times: 50 })
       }
     }))
 
