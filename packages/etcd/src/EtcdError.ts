@@ -60,7 +60,8 @@ export class EtcdError extends Schema.TaggedError<EtcdError>()("EtcdError", {
 /**
  * A watch asked for events that etcd has already thrown away.
  *
- * Events before `compactRevision` are lost to it. Read the present state, then watch from that answer's revision + 1.
+ * Events before `compactRevision` are lost to it, and deletions at it. Read the present state, then watch from that answer's
+ * revision + 1.
  *
  * @since 0.1.0
  * @category errors

@@ -56,7 +56,7 @@ import { type Lease, LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import * as Etcd from "./Etcd.ts"
 import { EtcdSteps } from "./internal/leaseSteps.ts"
-import { unavailable } from "./internal/leaseUnavailable.ts"
+import { unavailable } from "./internal/unavailable.ts"
 
 /**
  * How a store uses a connection that it shares.

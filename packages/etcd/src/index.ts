@@ -5,5 +5,6 @@
  */
 export * as Etcd from "./Etcd.ts"
 export * as EtcdError from "./EtcdError.ts"
+export * as EtcdKvStore from "./EtcdKvStore.ts"
 export * as EtcdLeaseStore from "./EtcdLeaseStore.ts"
 export * as EtcdOp from "./EtcdOp.ts"

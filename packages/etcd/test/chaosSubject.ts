@@ -1,6 +1,6 @@
 import { Chaos, EtcdNetwork } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
-import { EtcdLeaseStore } from "../src/index.ts"
+import { EtcdKvStore, EtcdLeaseStore } from "../src/index.ts"
 
 /** A cluster of three members, of which one at a time is harmed, or cut off from the others. */
 export const subject = Chaos.onServers({
@@ -14,6 +14,7 @@ export const subject = Chaos.onServers({
     ])
   })),
   leases: (url) => EtcdLeaseStore.layer({ url, requestTimeout: "1 second" }),
+  keys: (url) => EtcdKvStore.layer({ url, requestTimeout: "1 second" }),
   worker: (urls) => ({
     module: new URL("fixtures/leaseWorker.ts", import.meta.url),
     env: { URL: urls.join(), PREFIX: "heddle" }

@@ -29,7 +29,7 @@ const reasonOf = ({ code, details }: Status): Reason => {
     case status.NOT_FOUND:
       return "NotFound"
     case status.RESOURCE_EXHAUSTED:
-      return "Exhausted"
+      return details.includes("larger than max") ? "Refused" : "Exhausted"
     case status.OUT_OF_RANGE:
       return details.includes("compacted") ? "Compacted" : "Refused"
     // A wrong password, and a token that is too old or missing, come as an invalid argument.

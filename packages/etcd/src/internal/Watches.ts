@@ -73,12 +73,14 @@ export interface Watch {
 }
 
 interface Entry {
-  readonly id: bigint
+  id: bigint
   readonly request: WatchRequest
   readonly created: Deferred.Deferred<bigint, EtcdError | Compacted>
   readonly batches: Queue.Queue<WatchBatch, EtcdError | Compacted>
   /** The first revision that has not been reported, 0 while that is not known. */
   next: bigint
+  /** Whether the store may be beyond `next` already. */
+  past: boolean
 }
 
 const watchMethod = method(Proto.Watch.method.watch)
@@ -113,13 +115,18 @@ export const make = Effect.fnUntraced(function*(
       const revision = response.header?.revision ?? 0n
       if (response.created) {
         if (entry.next === 0n) entry.next = revision + 1n
+        const known = entry.past
+        entry.past = true
+        if (!known && entry.next <= revision) return begin(entry)
         Deferred.doneUnsafe(entry.created, Effect.succeed(revision))
         return
       }
       const reported = response.events.at(-1)?.kv?.modRevision ?? revision
       if (reported < entry.next) return
+      const { next } = entry
       entry.next = reported + 1n
-      Queue.offerUnsafe(entry.batches, { revision: reported, events: response.events.flatMap(event) })
+      const events = response.events.flatMap(event).filter(({ kv }) => kv.modRevision >= next)
+      Queue.offerUnsafe(entry.batches, { revision: reported, events })
     },
     broke: (error) => {
       broken = error
@@ -138,17 +145,19 @@ export const make = Effect.fnUntraced(function*(
     }
   }
 
-  const begin = (request: WatchRequest) =>
+  /** Begins a watch under an id that it has not had: answers to the one before are nobody's. */
+  const begin = (entry: Entry) => {
+    end(entry)
+    entry.id = ++lastId
+    entries.set(entry.id, entry)
+    if (duplex.send(creation(entry))) creating.push(entry)
+  }
+
+  const enter = (request: WatchRequest) =>
     Effect.map(Queue.unbounded<WatchBatch, EtcdError | Compacted>(), (batches) => {
-      const entry: Entry = {
-        id: ++lastId,
-        request,
-        created: Deferred.makeUnsafe(),
-        batches,
-        next: request.startRevision ?? 0n
-      }
-      entries.set(entry.id, entry)
-      if (duplex.send(creation(entry))) creating.push(entry)
+      const next = request.startRevision ?? 0n
+      const entry: Entry = { id: 0n, request, created: Deferred.makeUnsafe(), batches, next, past: false }
+      begin(entry)
       return entry
     })
 
@@ -157,7 +166,7 @@ export const make = Effect.fnUntraced(function*(
 
   return Effect.fnUntraced(function*(request) {
     const entry = yield* Effect.acquireRelease(
-      begin(request),
+      enter(request),
       (entry) => Effect.andThen(Effect.sync(() => end(entry)), Queue.shutdown(entry.batches))
     )
     const revision = yield* Deferred.await(entry.created).pipe(
@@ -171,13 +180,17 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-const creation = ({ id, next, request }: Entry): MessageInitShape<typeof Proto.WatchRequestSchema> => ({
+/**
+ * The deletions of the revision that was compacted are gone, yet many versions of etcd take a watch from it and pass over them.
+ * So what is in the past is watched from one revision earlier.
+ */
+const creation = ({ id, next, past, request }: Entry): MessageInitShape<typeof Proto.WatchRequestSchema> => ({
   requestUnion: {
     case: "createRequest",
     value: {
       key: Wire.bytes(request.key),
       rangeEnd: Wire.rangeEnd(request),
-      startRevision: next,
+      startRevision: past && next > 1n ? next - 1n : next,
       // Without it a quiet watch would go on from where it began, which may long be compacted.
       progressNotify: true,
       filters: request.only === undefined ? [] : [filters[request.only]],

@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { Alarm, Lease, LeaseBackend } from "heddle/coordination"
 import type { EtcdError } from "../EtcdError.ts"
+import { displaced } from "./leaseDisplaced.ts"
 import * as Keys from "./leaseKeys.ts"
 import type { Place, Turn } from "./leasePlace.ts"
 import type { Removals } from "./leaseRemovals.ts"
@@ -12,8 +13,8 @@ import { nameSize } from "./leaseSize.ts"
 import type { Store } from "./leaseStore.ts"
 import type { Turns } from "./leaseTurns.ts"
 import * as Txn from "./leaseTxn.ts"
-import { displaced, unavailable } from "./leaseUnavailable.ts"
 import type { View } from "./leaseView.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** How many requests to come in are under way at once: in a burst they wait here, and not at the server past their deadline. */
 const width = 64

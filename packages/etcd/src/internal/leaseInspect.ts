@@ -8,8 +8,8 @@ import * as EtcdOp from "../EtcdOp.ts"
 import { follow } from "./leaseFollow.ts"
 import * as Keys from "./leaseKeys.ts"
 import type { Leaving } from "./leaseLeaving.ts"
-import { unavailable } from "./leaseUnavailable.ts"
 import { View } from "./leaseView.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** Shows who holds and who waits. Ages never are negative: a claimant's clock may be ahead of this process's. */
 export class Inspector {

@@ -6,6 +6,7 @@ import type { EtcdError } from "../EtcdError.ts"
 import type { Place } from "./leasePlace.ts"
 import type { Store } from "./leaseStore.ts"
 import * as Txn from "./leaseTxn.ts"
+import { proved } from "./proved.ts"
 
 /** One lease of etcd, which many claims of this process share: their keys live as long as it does. */
 export class Session {
@@ -33,9 +34,6 @@ export class Session {
     this.renewAt = sent + ttl / 3
   }
 }
-
-/** For how long (ms) after a request was sent its answer proves the lease alive: less than the ttl, as clocks drift. */
-const proved = (ttl: number) => ttl * 0.99 - 5
 
 /**
  * The sessions of one store, one for each ttl in whole seconds. A session is kept alive while a claim has it or was made

@@ -16,7 +16,7 @@ import { change, resize } from "./leaseSize.ts"
 import type { Store } from "./leaseStore.ts"
 import { Turns } from "./leaseTurns.ts"
 import * as Txn from "./leaseTxn.ts"
-import { unavailable } from "./leaseUnavailable.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** Where fibers of the store run: an errand ends by itself and is waited for on close, a line runs until interrupted. */
 export interface Forks {

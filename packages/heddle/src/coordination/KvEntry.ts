@@ -79,7 +79,10 @@ export interface KvLease extends Pick<Lease, "id" | "isAlive" | "guard" | "run" 
 export interface PutOptions {
   /** The lease to bind the key to. */
   readonly lease?: KvLease | undefined
-  /** After which time the key is deleted, 10 ms to 400 days. A server may round it up to seconds. Not beside `lease`. */
+  /**
+   * After which time the key is deleted, 10 ms to 400 days; a server may keep it longer by seconds, or by a 32nd of the time.
+   * Not beside `lease`.
+   */
   readonly ttl?: Duration.Input | undefined
 }
 

@@ -1,9 +1,4 @@
 import { Lease, type LeaseBackend } from "heddle/coordination"
-import type { EtcdError } from "../EtcdError.ts"
-
-/** What a failed call to etcd is for a caller of the store. */
-export const unavailable = (cause: EtcdError): Lease.StoreUnavailable =>
-  new Lease.StoreUnavailable({ backend: "etcd", message: cause.message, cause })
 
 /** A waiter's key was deleted, and it could not come into the line again. */
 export const displaced = (
