@@ -1,12 +1,22 @@
 import { FaultProxy, Servers } from "@heddle/testkit"
-import { distributedSemaphoreLaws, leaderElectionLaws, membershipLaws, readWriteLockLaws } from "@heddle/testkit/laws"
+import {
+  barrierLaws,
+  countDownLatchLaws,
+  cronLaws,
+  distributedSemaphoreLaws,
+  kvLaws,
+  leaderElectionLaws,
+  membershipLaws,
+  onceLaws,
+  readWriteLockLaws
+} from "@heddle/testkit/laws"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { afterAll, inject } from "vitest"
-import { Etcd, EtcdLeaseStore, EtcdOp } from "../src/index.ts"
+import { Etcd, EtcdKvStore, EtcdLeaseStore, EtcdOp } from "../src/index.ts"
 
 const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
@@ -38,5 +48,13 @@ leaderElectionLaws("etcd", proxied, {
   watchers: gauge("etcd_debugging_mvcc_watcher_total")
 })
 membershipLaws("etcd", leases)
-readWriteLockLaws("etcd", leases)
-distributedSemaphoreLaws("etcd", leases)
+readWriteLockLaws("etcd", leases, { resizable: true })
+distributedSemaphoreLaws("etcd", leases, { resizable: true })
+
+const keys = EtcdKvStore.layer({ url: inject("etcdUrl"), prefix: "patterns" })
+
+kvLaws("etcd", keys)
+onceLaws("etcd", keys)
+barrierLaws("etcd", keys)
+countDownLatchLaws("etcd", keys)
+cronLaws("etcd", Layer.merge(leases, keys))
