@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { flow } from "./flow/main.ts"
 import { lock } from "./lock/main.ts"
+import { resilience } from "./resilience/main.ts"
 
-const works = new Map([["flow", flow], ["lock", lock]])
+const works = new Map([["flow", flow], ["lock", lock], ["resilience", resilience]])
 
 const args = process.argv.slice(2)
 const work = works.get(args.find((arg) => !arg.startsWith("-")) ?? "")

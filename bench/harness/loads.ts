@@ -1,6 +1,7 @@
 /** Contenders without a server, side by side: rounds in an order that rotates, as a table of rates, ratios and heap. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { answer, type Entry, startOne } from "./Crew.ts"
 import { Weight } from "./Load.ts"
 import { median, round, table } from "./stats.ts"
@@ -56,3 +57,14 @@ export const match = ({ contenders, count, from, rounds, title }: Match) =>
     process.stdout.write(`\n${title}\n\n${table(["", "a second", "ratio", "CPU µs", "heap MB"], rows)}\n`)
     return { title, weights: Object.fromEntries(entries.map(({ name }, which) => [name, weights[which]])) }
   }))
+
+/** Runs matches one after the other, and keeps the figures of each round in a file. */
+export const play = (work: string, matches: ReadonlyArray<Match>) => ({ quick }: { readonly quick: boolean }) =>
+  Effect.gen(function*() {
+    const figures = yield* Effect.forEach(
+      matches,
+      (one) => match(quick ? { ...one, count: Math.ceil(one.count / 10), rounds: 1 } : one)
+    )
+    mkdirSync(".cache/bench", { recursive: true })
+    writeFileSync(`.cache/bench/${work}.json`, JSON.stringify(figures, null, 2))
+  })

@@ -3,4 +3,5 @@
  *
  * @since 0.1.0
  */
-export {}
+export * as CircuitBreaker from "./CircuitBreaker.ts"
+export { InvalidOption } from "./InvalidOption.ts"

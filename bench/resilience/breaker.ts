@@ -1,0 +1,35 @@
+/** A call that succeeds, and one that is refused, through a circuit breaker. */
+import type { Match } from "../harness/loads.ts"
+
+const from = import.meta.url
+
+export const matches: ReadonlyArray<Match> = [
+  {
+    title: "Circuit breaker, closed: calls a second",
+    from,
+    count: 300_000,
+    rounds: 5,
+    contenders: [
+      ["the leanest state machine in Effect", "breaker/floor.ts"],
+      ["heddle", "breaker/heddle.ts"],
+      ["Effect's CircuitBreaker", "breaker/effect.ts"],
+      ["cockatiel", "breaker/cockatiel.ts"],
+      ["opossum", "breaker/opossum.ts"],
+      ["mollitia", "breaker/mollitia.ts"]
+    ]
+  },
+  {
+    title: "Circuit breaker, open: refusals a second",
+    from,
+    count: 100_000,
+    rounds: 5,
+    contenders: [
+      ["the leanest state machine in Effect", "breaker/floor-open.ts"],
+      ["heddle", "breaker/heddle-open.ts"],
+      ["Effect's CircuitBreaker", "breaker/effect-open.ts"],
+      ["cockatiel", "breaker/cockatiel-open.ts"],
+      ["opossum", "breaker/opossum-open.ts"],
+      ["mollitia", "breaker/mollitia-open.ts"]
+    ]
+  }
+]

@@ -1,0 +1,134 @@
+import type { Trip } from "../CircuitBreaker.ts"
+import { toMillis } from "./check.ts"
+
+/** What a circuit remembers of its calls while it is closed. */
+export interface TripWindow {
+  /** Counts a call, and answers whether the circuit trips. Instants are monotonic milliseconds. */
+  readonly add: (failed: boolean, slow: boolean, now: number) => boolean
+  readonly clear: () => void
+}
+
+export const tripWindow = (trip: Trip): TripWindow => {
+  if (trip._tag === "Consecutive") return new Streak(trip.failures)
+  const slots = "calls" in trip.of
+    ? new CallSlots(trip.of.calls)
+    : new TimeSlots(toMillis(trip.of.during))
+  return new Rate(slots, trip.failures, trip.slow?.share ?? Infinity, trip.minimumCalls)
+}
+
+class Streak implements TripWindow {
+  private readonly most: number
+  private failures = 0
+  constructor(most: number) {
+    this.most = most
+  }
+  add(failed: boolean): boolean {
+    this.failures = failed ? this.failures + 1 : 0
+    return this.failures >= this.most
+  }
+  clear() {
+    this.failures = 0
+  }
+}
+
+/** Sums over the calls that are remembered. */
+interface Slots {
+  readonly sums: Sums
+  readonly add: (failed: number, slow: number, now: number) => void
+  readonly clear: () => void
+}
+
+interface Sums {
+  calls: number
+  failed: number
+  slow: number
+}
+
+const none = (): Sums => ({ calls: 0, failed: 0, slow: 0 })
+
+class Rate implements TripWindow {
+  private readonly slots: Slots
+  private readonly failures: number
+  private readonly slowness: number
+  private readonly minimum: number
+  constructor(slots: Slots, failures: number, slowness: number, minimum: number) {
+    this.slots = slots
+    this.failures = failures
+    this.slowness = slowness
+    this.minimum = minimum
+  }
+  add(failed: boolean, slow: boolean, now: number): boolean {
+    this.slots.add(failed ? 1 : 0, slow ? 1 : 0, now)
+    const { sums } = this.slots
+    return sums.calls >= this.minimum && (failed || slow) &&
+      (sums.failed >= this.failures * sums.calls || sums.slow >= this.slowness * sums.calls)
+  }
+  clear() {
+    this.slots.clear()
+  }
+}
+
+/** The last so many calls, in a ring. */
+class CallSlots implements Slots {
+  readonly sums = none()
+  private readonly ring: Uint8Array
+  private at = 0
+  constructor(calls: number) {
+    this.ring = new Uint8Array(calls)
+  }
+  add(failed: number, slow: number): void {
+    const { ring, sums } = this
+    const old = ring[this.at] ?? 0
+    if (sums.calls < ring.length) sums.calls++
+    else {
+      sums.failed -= old & 1
+      sums.slow -= old >> 1
+    }
+    sums.failed += failed
+    sums.slow += slow
+    ring[this.at] = failed | slow << 1
+    this.at = (this.at + 1) % ring.length
+  }
+  clear() {
+    this.at = 0
+    Object.assign(this.sums, none())
+  }
+}
+
+const parts = 10
+
+/** The calls of the last so many milliseconds, in ten parts of it: a tenth at a time is forgotten. */
+class TimeSlots implements Slots {
+  readonly sums = none()
+  private readonly width: number
+  private readonly ring = Array.from({ length: parts }, none)
+  private part = -Infinity
+  constructor(millis: number) {
+    this.width = millis / parts
+  }
+  add(failed: number, slow: number, now: number): void {
+    const part = Math.floor(now / this.width)
+    if (part > this.part) this.forget(part)
+    for (const one of [this.sums, this.ring[this.part % parts]]) {
+      if (one === undefined) continue
+      one.calls++
+      one.failed += failed
+      one.slow += slow
+    }
+  }
+  private forget(part: number): void {
+    for (let next = Math.max(this.part + 1, part - parts + 1); next <= part; next++) {
+      const old = this.ring[next % parts]
+      if (old === undefined) continue
+      this.sums.calls -= old.calls
+      this.sums.failed -= old.failed
+      this.sums.slow -= old.slow
+      Object.assign(old, none())
+    }
+    this.part = part
+  }
+  clear() {
+    this.ring.forEach((one) => Object.assign(one, none()))
+    Object.assign(this.sums, none())
+  }
+}

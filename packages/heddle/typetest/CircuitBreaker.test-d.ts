@@ -1,0 +1,23 @@
+import { Effect } from "effect"
+import { CircuitBreaker, type InvalidOption } from "heddle/resilience"
+import { expectTypeOf, test } from "vitest"
+
+declare const call: Effect.Effect<number, "mine", "service">
+
+test("a breaker adds its refusal to the errors of the call", () => {
+  const made = CircuitBreaker.make({ name: "db" })
+  expectTypeOf<Effect.Error<typeof made>>().toEqualTypeOf<InvalidOption>()
+  const run = Effect.flatMap(made, (breaker) => breaker.run(call))
+  expectTypeOf(run).toEqualTypeOf<
+    Effect.Effect<number, "mine" | CircuitBreaker.CircuitOpen | InvalidOption, "service">
+  >()
+})
+
+test("a breaker that tells errors apart runs calls with those errors alone", () => {
+  const run = (breaker: CircuitBreaker.CircuitBreaker<"mine" | "other">) => {
+    void breaker.run(call)
+    // @ts-expect-error: "strange" is none of them
+    void breaker.run(Effect.fail("strange" as const))
+  }
+  expectTypeOf(run).returns.toBeVoid()
+})
