@@ -3,4 +3,5 @@
  *
  * @since 0.1.0
  */
-export {}
+export * from "./InvalidOption.ts"
+export * as Multiplexer from "./Multiplexer.ts"
