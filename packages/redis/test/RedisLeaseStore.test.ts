@@ -21,6 +21,7 @@ const { admin, proxy, server, url } = await Effect.runPromise(Scope.provide(Redi
 
 const options = { url, commandTimeout: "2 seconds", heartbeat: "200 millis" } as const
 const heal = () => proxy.heal
+const isPush = (chunk: string) => chunk.includes("heddle:inbox:")
 
 leaseStoreLaws("redis", RedisLeaseStore.layer(options), {
   shared: true,
@@ -33,7 +34,7 @@ leaseStoreLaws("redis", RedisLeaseStore.layer(options), {
   wipe: admin((redis) => redis.flushall()),
   restart: server.restart(),
   cut: Effect.acquireRelease(proxy.cut("both"), heal),
-  dropPushes: Effect.acquireRelease(proxy.dropMatching("down", (chunk) => chunk.includes("heddle:inbox:")), heal),
+  dropPushes: Effect.acquireRelease(proxy.dropMatching("down", isPush), heal),
   remnants: admin((redis) => redis.dbsize())
 })
 
@@ -162,6 +163,49 @@ describe("a lease store on Redis", () => {
       )
       yield* holder.release
       yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+    }))
+
+  it.live("does not take a push that has outlived its lease for a grant of the place that it has in line now", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store({ heartbeat: "1 hour" }), yield* store()]
+      const pushes: Array<string> = []
+      const first = yield* other.claim({ resource: "late", ttl: "1 hour" })
+      const waiter = yield* Effect.forkChild(one.claim({ resource: "late", ttl: 500 }))
+      yield* waiting("late", 1)
+      const next = yield* Effect.forkChild(other.claim({ resource: "late", ttl: "1 hour" }))
+      yield* waiting("late", 2)
+      yield* proxy.dropMatching("down", (chunk) => isPush(chunk) && pushes.push(chunk) === 1)
+      yield* first.release
+      const second = yield* inTime(Fiber.join(next))
+      // A new connection asks again, and stands in line anew: its lease is over.
+      yield* admin((redis) => redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+      yield* waiting("late", 1)
+      yield* inTime(Effect.retry(one.inspect("late"), { while: (error) => error._tag === "StoreUnavailable" }))
+      const [, inbox = "", message = ""] = /(heddle:inbox:\S+)\r\n\$\d+\r\n([^\r]+)/.exec(pushes[0] ?? "") ?? []
+      assert.strictEqual(yield* admin((redis) => redis.publish(inbox, message)), 1)
+      yield* second.release
+      const lease = yield* inTime(Fiber.join(waiter))
+      assert.isTrue(lease.token > second.token)
+      yield* lease.release
+    }))
+
+  it.live("learns the token of a grant of which little is left, also when it was granted anew meanwhile", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store({ heartbeat: "1 hour" }), yield* store()]
+      const pushes: Array<string> = []
+      const first = yield* other.claim({ resource: "short" })
+      const waiter = yield* Effect.forkChild(one.claim({ resource: "short" }))
+      yield* waiting("short", 1)
+      yield* proxy.dropMatching("down", (chunk) => isPush(chunk) && pushes.push(chunk) === 1)
+      yield* first.release
+      yield* waiting("short", 0)
+      const [holder] = (yield* other.inspect("short")).holders
+      const [, inbox = "", id = ""] = /(heddle:inbox:\S+)\r\n\$\d+\r\n(\S+) /.exec(pushes[0] ?? "") ?? []
+      yield* admin((redis) => redis.publish(inbox, `${id} ${(holder?.token ?? 0n) - 1n} 1`))
+      const lease = yield* inTime(Fiber.join(waiter))
+      assert.strictEqual(lease.token, holder?.token)
+      assert.isTrue(lease.isAlive())
+      yield* lease.release
     }))
 
   it.live("serves all claims while their connections are killed", () =>

@@ -109,12 +109,13 @@ const toArgs = (command: Command, header: Script.Header): Script.Args => {
   }
 }
 
-const toLine = (reply: LeaseMachine.Reply): string => {
+/** `floor`: the least token that may be granted next. */
+const toLine = (reply: LeaseMachine.Reply, floor: number): string => {
   switch (reply._tag) {
     case "Granted":
       return `G${reply.token} ${reply.ttl.toFixed(3)}`
     case "Queued":
-      return `Q${reply.next.toFixed(3)}`
+      return `Q${reply.next.toFixed(3)} ${floor}`
     case "Mismatch":
       return `M${reply.limit}`
     case "Busy":
@@ -225,7 +226,7 @@ class Machine {
       if (state === undefined) this.states.delete(resource)
       else this.states.set(resource, state)
       this.issued.set(resource, Math.max(last, state?.token ?? 0))
-      replies.push(toLine(reply))
+      replies.push(toLine(reply, Math.max(at.floor, (state?.token ?? 0) + 1)))
       pushes.push(...pushed)
     }
     return {

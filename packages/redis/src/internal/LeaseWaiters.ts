@@ -30,8 +30,13 @@ class Waiter {
   granted: Resume<LeaseBackend.Granted> | undefined
   /** How the wait ended, if it ended when nobody listened. */
   outcome: Exit.Exit<LeaseBackend.Granted, Lease.StoreUnavailable> | undefined
-  /** When the last question was sent that was answered with "in line". A grant that is pushed was made after it. */
+  /** When the last question was sent that was answered with "in line". */
   asked = -Infinity
+  /**
+   * The least token of a grant made after that answer. A push with a smaller one comes from before: it was on its way for so
+   * long that its lease has ended, and the claim stands in line anew.
+   */
+  floor = 0n
   /** When a holder's lease may end by itself. */
   next = Infinity
   /** The question on its way. */
@@ -55,9 +60,19 @@ class Question implements Op {
   until: number
   readonly insist = false
   attempts = 0
+  /** Whether a renewal went before it: what is left of the lease now is all that there will be. */
+  readonly renewed: boolean
   private readonly waiters: LeaseWaiters
   private readonly waiter: Waiter
-  constructor(waiters: LeaseWaiters, waiter: Waiter, key: string, args: Script.Args, until: number) {
+  constructor(
+    waiters: LeaseWaiters,
+    waiter: Waiter,
+    key: string,
+    args: Script.Args,
+    until: number,
+    renewed: boolean
+  ) {
+    this.renewed = renewed
     this.waiters = waiters
     this.waiter = waiter
     this.key = key
@@ -113,7 +128,7 @@ export class LeaseWaiters {
     const waiter = this.all.get(id)
     if (waiter === undefined) return
     if (waiter.asked === -Infinity) waiter.early = line
-    else this.settle(waiter, line.slice(id.length + 1), waiter.asked)
+    else this.pushed(waiter, line)
   }
 
   /** Asks for all again at once: pushes may have been lost, or the server has forgotten the line. */
@@ -146,13 +161,14 @@ export class LeaseWaiters {
     return next
   }
 
-  private send(waiter: Waiter): void {
+  private send(waiter: Waiter, renewed = false): void {
     const { claim } = waiter
     const args = Script.claim(claim, this.around.header)
     const key = this.around.keyOf(claim.resource)
     const until = this.around.now() + this.around.timeout
-    waiter.op = new Question(this, waiter, key, waiter.asks++ === 0 ? args : Script.again(args), until)
-    this.around.outbox.add(waiter.op)
+    const op = new Question(this, waiter, key, waiter.asks++ === 0 ? args : Script.again(args), until, renewed)
+    waiter.op = op
+    this.around.outbox.add(op)
   }
 
   /** Gives up the question on its way, if there is one. */
@@ -163,16 +179,16 @@ export class LeaseWaiters {
     waiter.op = undefined
   }
 
-  answered(waiter: Waiter, op: Op, reply: string, sentAt: number): void {
+  answered(waiter: Waiter, op: Question, reply: string, sentAt: number): void {
     if (waiter.op !== op) return
     waiter.op = undefined
     if (op.attempts > 1) waiter.unsure = true
     const rest = reply.slice(1)
     switch (reply[0]) {
       case "G":
-        return this.settle(waiter, rest, sentAt)
+        return this.settle(waiter, rest, sentAt, op.renewed)
       case "Q":
-        return this.queued(waiter, Number(rest), sentAt)
+        return this.queued(waiter, rest, sentAt)
       case "E":
         return this.finish(waiter, Exit.fail(this.around.failure(new Error(rest))))
       default:
@@ -196,17 +212,20 @@ export class LeaseWaiters {
     waiter.answer(Effect.succeed(answer))
   }
 
-  private queued(waiter: Waiter, next: number, sentAt: number): void {
+  /** `place` is `<next> <floor>`. */
+  private queued(waiter: Waiter, place: string, sentAt: number): void {
     const { heartbeat, now, ring } = this.around
     const first = waiter.answer
+    const [next, floor = ""] = place.split(" ")
     waiter.asked = sentAt
-    waiter.next = now() + next + 1
+    waiter.floor = BigInt(floor)
+    waiter.next = now() + Number(next) + 1
     if (this.beatAt === Infinity) this.beatAt = now() + heartbeat
     ring(Math.min(this.beatAt, waiter.next))
     if (waiter.early !== undefined) {
       const line = waiter.early
       waiter.early = undefined
-      this.settle(waiter, line.slice(waiter.claim.id.length + 1), sentAt)
+      this.pushed(waiter, line)
     }
     if (first === undefined || waiter.outcome !== undefined) return
     waiter.answer = undefined
@@ -220,37 +239,38 @@ export class LeaseWaiters {
     })
   }
 
+  private pushed(waiter: Waiter, line: string): void {
+    const grant = line.slice(waiter.claim.id.length + 1)
+    if (BigInt(grant.split(" ", 1)[0] ?? "") >= waiter.floor) this.settle(waiter, grant, waiter.asked)
+  }
+
   /** `grant` is `<token>`, or `<token> <ttl>` if what is left of the lease is not what was asked for. */
-  private settle(waiter: Waiter, grant: string, since: number): void {
+  private settle(waiter: Waiter, grant: string, since: number, renewed = false): void {
     if (waiter.outcome !== undefined) return
     const [token = "", left] = grant.split(" ")
     const until = proved(since, left === undefined ? waiter.claim.ttl : Number(left))
-    const granted: LeaseBackend.Granted = { _tag: "Granted", token: BigInt(token), until }
     const enough = Math.min(waiter.claim.ttl, this.around.patience) / 2
-    if (left === undefined || until - this.around.now() >= enough) return this.finish(waiter, Exit.succeed(granted))
-    this.confirm(waiter, granted)
+    if (left !== undefined && !renewed && until - this.around.now() < enough) return this.confirm(waiter)
+    this.finish(waiter, Exit.succeed({ _tag: "Granted", token: BigInt(token), until }))
   }
 
-  /** Renews before the grant is handed out: little of it can be proved to be left. */
-  private confirm(waiter: Waiter, granted: LeaseBackend.Granted): void {
+  /**
+   * Renews and asks again, in one call, before a grant is handed out of which little can be proved to be left. The answer
+   * names the token: a question on its way may have been granted anew what was pushed and has ended since.
+   */
+  private confirm(waiter: Waiter): void {
     this.drop(waiter)
     const { claim } = waiter
-    const op: Op = {
+    this.around.outbox.add({
       key: this.around.keyOf(claim.resource),
       args: Script.renew(claim),
       until: this.around.now() + this.around.timeout,
       insist: false,
       attempts: 0,
-      onReply: (reply, sentAt) => {
-        if (waiter.op !== op) return
-        waiter.op = undefined
-        if (reply === "D") this.finish(waiter, Exit.succeed({ ...granted, until: proved(sentAt, claim.ttl) }))
-        else this.send(waiter)
-      },
-      onFail: (error) => this.failed(waiter, op, error)
-    }
-    waiter.op = op
-    this.around.outbox.add(op)
+      onReply: () => {},
+      onFail: () => {}
+    })
+    this.send(waiter, true)
   }
 
   /** A failed claim stays known until it is abandoned: its fate decides what the server must remember. */

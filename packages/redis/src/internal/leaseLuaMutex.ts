@@ -8,7 +8,8 @@
  * it may have a line, kept up to `kept`, and the holder has `tokens` of them.
  */
 export const leaseLuaMutex = `
-local fresh, granted, tail, tailTtl = {}, "G" .. number(micros), nil, nil
+local stamp = number(micros)
+local fresh, granted, tail, tailTtl = {}, "G" .. stamp, nil, nil
 
 local function quick(code, key, id, at)
   if code == MUTEX then
@@ -45,7 +46,8 @@ local function quick(code, key, id, at)
       call("PEXPIRE", w, left(kept))
     end
     if listened then changed[key] = true end
-    return "Q" .. millis(till - now)
+    local last = token + (tokens or 1)
+    return "Q" .. millis(till - now) .. " " .. (last > micros and number(last) or stamp)
   elseif code == RELEASE or code == RENEW then
     local raw = call("GET", key)
     if not raw or sub(raw, 2, #id + 2) ~= id .. "\\0" then return end

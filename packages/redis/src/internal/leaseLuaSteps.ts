@@ -25,7 +25,7 @@ local function claim(s, id, permits, limit, tokens, ttl, wait, owner, value, aga
   end
   local next = math.huge
   for i = 1, #s.holders do next = math.min(next, s.holders[i][UNTIL] - now) end
-  return "Q" .. millis(next)
+  return "Q" .. millis(next) .. " " .. number(math.max(s.token + 1, micros))
 end
 
 local function renew(s, id, ttl)
