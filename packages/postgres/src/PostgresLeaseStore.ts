@@ -37,7 +37,8 @@ import * as Layer from "effect/Layer"
 import type { Lease } from "heddle/coordination"
 import { LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
-import { ensureLeaseSchema } from "./internal/leaseSchema.ts"
+import { ensureTables } from "./internal/ensureTables.ts"
+import { leaseNeeds } from "./internal/leaseSchema.ts"
 import { leaseSql } from "./internal/leaseSql.ts"
 import { postgresSteps } from "./internal/leaseSteps.ts"
 import * as Postgres from "./Postgres.ts"
@@ -89,7 +90,7 @@ export const layerFrom = (
         const { timeout } = postgres
         const steps = postgresSteps(postgres, { schema, owner, heartbeat })
         return Effect.andThen(
-          ensureLeaseSchema(postgres, schema),
+          ensureTables(postgres, leaseNeeds(schema)),
           LeaseStore.make({ backend: "postgres", owner, timeout, steps })
         )
       })

@@ -5,12 +5,13 @@ import type * as Scope from "effect/Scope"
 import { Alarm } from "heddle/coordination"
 import type { Lease, LeaseBackend } from "heddle/coordination"
 import type { Postgres } from "../Postgres.ts"
+import { ensureTables } from "./ensureTables.ts"
 import { LeaseChanges } from "./leaseChanges.ts"
 import * as Ops from "./leaseOps.ts"
 import { version } from "./leaseOpSql.ts"
 import type { Op } from "./LeaseOutbox.ts"
 import { LeaseOutbox } from "./LeaseOutbox.ts"
-import { ensureLeaseSchema } from "./leaseSchema.ts"
+import { leaseNeeds } from "./leaseSchema.ts"
 import { quoted } from "./leaseSql.ts"
 import { LeaseSweeps } from "./LeaseSweeps.ts"
 import { LeaseWaiters, proved } from "./LeaseWaiters.ts"
@@ -51,7 +52,7 @@ export const postgresSteps = (postgres: Postgres["Service"], options: StepsOptio
     const step = (params: ReadonlyArray<unknown>) =>
       Effect.catchIf(postgres.run(statement, params), isMissing, (error) =>
         // The server has lost all it had: it begins anew, as one that never had anything.
-        Effect.matchEffect(ensureLeaseSchema(postgres, schema), {
+        Effect.matchEffect(ensureTables(postgres, leaseNeeds(schema)), {
           onFailure: () => Effect.fail(error),
           onSuccess: () => postgres.run(statement, params)
         }))

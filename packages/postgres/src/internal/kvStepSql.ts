@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto"
+import { kvOpSql, kvVersion } from "./kvOpSql.ts"
+import { literal, quoted } from "./leaseSql.ts"
+
+/** Told apart from the keys of other advisory locks on the same text. */
+export const kvLockSeed = 7_236_838
+
+/** The channel that commits are notified on. A name may have 63 bytes, and so may that of the schema. */
+export const kvChannel = (schema: string): string =>
+  `heddle_kv_${createHash("sha256").update(schema).digest("hex").slice(0, 32)}`
+
+/** How many keys a notification names at most, and how many bytes it has; the server takes less than 8,000. */
+const told = 32
+const longest = 7900
+
+/**
+ * The function that carries out operations. It says in SQL what `KvMachine` says: the property test runs both side by side.
+ *
+ * Arguments: how many commits to keep for who watches, whether an operation may write, and the operations as `kvOps` encodes
+ * them. Answers rows of an operation's number and what it found; that of number 0 says in how many milliseconds the next lease
+ * ends (-1: there is none).
+ *
+ * Who writes, or finds a lease that is over, locks the whole store until the transaction ends. So revisions grow in the order
+ * of commits: nobody who saw one can be shown an earlier one later. Who only reads locks nothing; what must be of one revision
+ * is read by one statement.
+ *
+ * A revision is no less than the time, so that it grows also when the newest are lost with a failover, or all with the data.
+ */
+export const kvStepSql = (schema: string, clock: string): string => {
+  const s = quoted(schema)
+  return `
+create or replace function ${s}.kv_step_${kvVersion}(kept int4, writing bool, words text[], blobs bytea[])
+returns table (op int4, kind text, name text, bytes bytea, stamp int8, made int8)
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
+set lock_timeout = '1s' as $step$
+declare
+  micros int8 := ${clock};
+  due int8;
+  began int8;
+  newest int8;
+  last_place int8;
+  following int8;
+  issued int8 := 0;
+  ended int8;
+  locked bool;
+  known bool;
+  changed bool;
+  refused text;
+  asked text;
+  actual int8;
+  bound int8;
+  first_at int8;
+  seen int8;
+  upto int8;
+  cut int8;
+  total int4;
+  blob int4 := 0;
+  at int4 := 1;
+  news text;
+begin
+  if pg_is_in_recovery() then
+    raise exception 'a standby may be behind' using errcode = '25006';
+  end if;
+  select (select min(l.until) from ${s}.kv_lease l), (select max(g.revision) from ${s}.kv_log g) into due, newest;
+  locked := writing or newest is null or due <= micros;
+  if locked then
+    perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, ${kvLockSeed}));
+    micros := ${clock};
+    select max(g.revision) into began from ${s}.kv_log g;
+    if began is null then
+      began := greatest(micros, (select max(k.revision) + 1 from ${s}.kv k));
+      insert into ${s}.kv_log values (began, 0, began, null, null, null);
+    end if;
+    for ended in select l.id from ${s}.kv_lease l where l.until <= micros order by l.id loop
+      perform ${s}.kv_end_${kvVersion}(ended, micros);
+    end loop;
+  end if;
+
+  op := 0;
+  while at <= cardinality(words) loop
+    op := op + 1;
+    kind := null;
+    name := null;
+    bytes := null;
+    stamp := null;
+    made := null;
+    case words[at]
+${kvOpSql(s)}
+    end case;
+  end loop;
+
+  if locked then
+    select (select min(l.until) from ${s}.kv_lease l), (select max(g.revision) from ${s}.kv_log g) into due, newest;
+  end if;
+  op := 0;
+  kind := 'T';
+  name := null;
+  bytes := null;
+  stamp := case when due is null then -1 else greatest(0, (due - micros + 999) / 1000) end;
+  made := null;
+  return next;
+
+  if newest > began then
+    select count(*), case when count(*) <= ${told} then json_agg(g.key)::text end
+      into total, news from ${s}.kv_log g where g.revision > began;
+    news := format('["%s","%s",%s,%s]', began, newest, stamp, coalesce(news, '[]'));
+    if octet_length(news) > ${longest} then
+      news := format('["%s","%s",%s,[]]', began, newest, stamp);
+    end if;
+    perform pg_notify(${literal(kvChannel(schema))}, news);
+    select g.place into last_place from ${s}.kv_log g order by g.revision desc limit 1;
+    select max(t.revision) into cut
+      from (select g.revision, g.place from ${s}.kv_log g order by g.revision limit 2 * total + 16) t
+      where t.place <= last_place - kept;
+    delete from ${s}.kv_log g where g.revision <= cut;
+  end if;
+end $step$`
+}
+
+/** Ends a lease, and deletes what is bound to it, at one revision. */
+export const kvEndSql = (s: string): string => `
+create or replace function ${s}.kv_end_${kvVersion}(ended int8, micros int8) returns void language plpgsql as $end$
+begin
+  delete from ${s}.kv_lease l where l.id = ended;
+  with gone as (
+    delete from ${s}.kv k where k.lease = ended returning k.key
+  ), latest as (
+    select g.revision, g.place from ${s}.kv_log g order by g.revision desc limit 1
+  )
+  insert into ${s}.kv_log
+    select greatest(latest.revision + 1, micros), latest.place + 1, latest.revision, gone.key, null, null from gone, latest;
+end $end$`
