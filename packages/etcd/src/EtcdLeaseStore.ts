@@ -49,12 +49,16 @@
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { type Lease, LeaseAbility, LeaseStore } from "heddle/coordination"
 import { hostname } from "node:os"
 import * as Etcd from "./Etcd.ts"
+import * as EtcdOp from "./EtcdOp.ts"
+import * as Keys from "./internal/leaseKeys.ts"
+import type { Place } from "./internal/leasePlace.ts"
 import { EtcdSteps } from "./internal/leaseSteps.ts"
 import { unavailable } from "./internal/unavailable.ts"
 
@@ -90,7 +94,7 @@ export interface Options extends Etcd.Options, StoreOptions {}
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore | Ability, Lease.StoreUnavailable> =>
+export const layer = (options: Options): Layer.Layer<Services, Lease.StoreUnavailable> =>
   Layer.provide(
     layerFrom(options),
     Layer.catchTag(
@@ -108,7 +112,7 @@ export const layer = (options: Options): Layer.Layer<LeaseStore.LeaseStore | Abi
  */
 export const layerConfig = (
   options: Config.Wrap<Options>
-): Layer.Layer<LeaseStore.LeaseStore | Ability, Lease.StoreUnavailable | Config.ConfigError> =>
+): Layer.Layer<Services, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
 /**
@@ -117,17 +121,70 @@ export const layerConfig = (
  * @since 0.1.0
  * @category layers
  */
-export const layerFrom = (options: StoreOptions = {}): Layer.Layer<LeaseStore.LeaseStore | Ability, never, Etcd.Etcd> =>
+export const layerFrom = (options: StoreOptions = {}): Layer.Layer<Services, never, Etcd.Etcd> =>
   Layer.mergeAll(
-    Layer.effect(LeaseStore.LeaseStore, make(options)),
+    Layer.effectContext(make(options)),
     LeaseAbility.layerAll,
     LeaseAbility.SurvivesFailover.layer
   )
 
-type Ability = LeaseAbility.All | LeaseAbility.SurvivesFailover
+type Services = LeaseStore.LeaseStore | Holders | LeaseAbility.All | LeaseAbility.SurvivesFailover
 
-const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: StoreOptions) =>
-  LeaseStore.make({
+/**
+ * Knows by which keys this store's leases are held, for {@link isHolder}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Holders extends Context.Service<Holders, {
+  readonly isHolder: (lease: Pick<Lease.Lease, "id">) => EtcdOp.Compare
+}>()("heddle/EtcdLeaseStore/Holders") {}
+
+/**
+ * A comparison for a transaction of your own: it holds while etcd has the lease.
+ *
+ * **When to use**
+ *
+ * For writes to the same cluster that a holder must not make who has lost its lease without knowing: after a long pause, or
+ * when a message was late. etcd decides over the lease and makes the writes in one step, so none comes too late. Nothing has
+ * to be kept beside them, and it costs no round trip.
+ *
+ * **Details**
+ *
+ * It compares the revision that made the key of the claim. A transaction that is refused (`succeeded: false`) has written
+ * nothing: stop, the lease was lost. A lease that has been given back, or that another store has granted, is refused as
+ * well. Locks, permits of a semaphore, a term of an election: whatever is a lease can be asked for.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Etcd, EtcdLeaseStore, EtcdOp } from "@heddle/etcd"
+ * import { Effect } from "effect"
+ * import { DistributedLock } from "heddle/coordination"
+ *
+ * const settle = DistributedLock.withLock("account/7")((lease) =>
+ *   Effect.gen(function*() {
+ *     const etcd = yield* Etcd.Etcd
+ *     const { succeeded } = yield* etcd.txn({
+ *       compare: [yield* EtcdLeaseStore.isHolder(lease)],
+ *       success: [EtcdOp.put({ key: "account/7", value: "settled" })]
+ *     })
+ *     return succeeded
+ *   })
+ * )
+ *
+ * Effect.isEffect(settle) // => true
+ * ```
+ *
+ * @since 0.1.0
+ * @category transactions
+ */
+export const isHolder = (lease: Pick<Lease.Lease, "id">): Effect.Effect<EtcdOp.Compare, never, Holders> =>
+  Effect.map(Holders, (holders) => holders.isHolder(lease))
+
+const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: StoreOptions) => {
+  const places = new Map<string, Place>()
+  const store = LeaseStore.make({
     backend: "etcd",
     owner,
     timeout: Infinity,
@@ -137,7 +194,7 @@ const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: Sto
         const lines = yield* FiberSet.make()
         const errands = yield* FiberSet.make()
         const forks = { line: yield* FiberSet.runtime(lines)(), errand: yield* FiberSet.runtime(errands)() }
-        const steps = new EtcdSteps(etcd, prefix, yield* Clock.Clock, forks, revoked)
+        const steps = new EtcdSteps(etcd, prefix, yield* Clock.Clock, forks, places, revoked)
         yield* Effect.forkScoped(steps.alarm.run)
         yield* Effect.addFinalizer(() =>
           Effect.andThen(
@@ -148,3 +205,15 @@ const make = ({ owner = `${hostname()}:${process.pid}`, prefix = "heddle" }: Sto
         return steps
       })
   })
+  const isHolder = ({ id }: Pick<Lease.Lease, "id">): EtcdOp.Compare => {
+    const place = places.get(id)
+    return place?.state === "held"
+      ? EtcdOp.compare(place.key, "createRevision", "=", place.revision)
+      // No key has a version below 0.
+      : EtcdOp.compare(Keys.sessions(prefix), "version", "<", 0n)
+  }
+  return Effect.map(
+    store,
+    (store) => Context.make(LeaseStore.LeaseStore, store).pipe(Context.add(Holders, { isHolder }))
+  )
+}

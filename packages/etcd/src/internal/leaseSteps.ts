@@ -30,7 +30,7 @@ export class EtcdSteps implements LeaseBackend.Steps {
   readonly sessions: Sessions
   private readonly store: Store
   private readonly revoked: (id: string) => void
-  private readonly places = new Map<string, Place>()
+  private readonly places: Map<string, Place>
   private readonly rooms = new Map<string, Room>()
   private readonly removals: Removals
   private readonly grants: Grants
@@ -40,13 +40,15 @@ export class EtcdSteps implements LeaseBackend.Steps {
     prefix: string,
     clock: Clock.Clock,
     forks: Forks,
+    places: Map<string, Place>,
     revoked: (id: string) => void
   ) {
+    this.places = places
     this.revoked = revoked
     const store: Store = this.store = {
       etcd,
       prefix,
-      places: this.places,
+      places,
       leaving: new Leaving(),
       errand: forks.errand,
       line: (effect) => {
