@@ -1,5 +1,5 @@
 import type { Mode } from "./advisoryKeys.ts"
-import { literal, quoted } from "./leaseSql.ts"
+import { literal, quoted, schemaSql } from "./leaseSql.ts"
 
 /** The sequence that tokens are from, and what is told of locks in the schema. */
 export interface Names {
@@ -21,10 +21,7 @@ export const advisorySql = (schema: string): string => {
   return `
 do $do$
 begin
-  perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, 6));
-  if to_regnamespace(${literal(quoted(schema))}) is null then
-    create schema ${quoted(schema)};
-  end if;
+  ${schemaSql(schema)}
   if to_regclass(${literal(fence)}) is null then
     execute 'create sequence ${fence} increment by 1000 start with '
       || (extract(epoch from clock_timestamp()) * 1000000)::int8;

@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease } from "heddle/coordination"
 import { keyOf } from "./leaseOps.ts"
-import { literal, quoted } from "./leaseSql.ts"
+import { quoted, schemaSql } from "./leaseSql.ts"
 
 /**
  * A later holder of the lease has written already: stop, the lease was lost.
@@ -94,10 +94,7 @@ export const fenced =
 export const fenceSql = (schema = "heddle"): string => `
 do $do$
 begin
-  perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, 7));
-  if to_regnamespace(${literal(quoted(schema))}) is null then
-    create schema ${quoted(schema)};
-  end if;
+  ${schemaSql(schema)}
   create table if not exists ${quoted(schema)}.fence (
     resource text collate "C" primary key, token numeric not null, at timestamptz not null default now());
 end $do$`

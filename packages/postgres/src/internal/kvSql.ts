@@ -1,10 +1,12 @@
 import type { Needs } from "./ensureTables.ts"
 import { kvVersion } from "./kvOpSql.ts"
 import { kvEndSql, kvStepSql } from "./kvStepSql.ts"
-import { literal, quoted, serverClock } from "./leaseSql.ts"
+import { quoted, schemaSql, serverClock } from "./leaseSql.ts"
 
 /** The tables that the store writes. */
 export const kvTables = ["kv", "kv_lease", "kv_log"]
+
+const busy = "with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)"
 
 /**
  * Makes what the key-value store needs, in one statement, if it is not there: in a schema of its own three tables, and the
@@ -23,18 +25,13 @@ export const kvSql = (schema: string, clock = serverClock): string => {
   const s = quoted(schema)
   return `
 do $do$
-declare
-  busy constant text := ' with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)';
 begin
-  perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, 9));
-  if to_regnamespace(${literal(s)}) is null then
-    create schema ${s};
-  end if;
-  execute 'create table if not exists ${s}.kv (key text collate "C" not null, value bytea not null, revision int8 not null,
-    created int8 not null, lease int8)' || busy;
-  execute 'create table if not exists ${s}.kv_lease (id int8 primary key, until int8 not null, own bool not null)' || busy;
-  execute 'create table if not exists ${s}.kv_log (revision int8 not null, place int8 not null, before int8 not null,
-    key text collate "C", value bytea, created int8)' || busy;
+  ${schemaSql(schema)}
+  create table if not exists ${s}.kv (key text collate "C" not null, value bytea not null, revision int8 not null,
+    created int8 not null, lease int8) ${busy};
+  create table if not exists ${s}.kv_lease (id int8 primary key, until int8 not null, own bool not null) ${busy};
+  create table if not exists ${s}.kv_log (revision int8 not null, place int8 not null, before int8 not null,
+    key text collate "C", value bytea, created int8) ${busy};
   create index if not exists kv_key on ${s}.kv (left(key, 640));
   create index if not exists kv_bound on ${s}.kv (lease) where lease is not null;
   create index if not exists kv_lease_until on ${s}.kv_lease (until);

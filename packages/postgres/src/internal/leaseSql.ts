@@ -4,6 +4,16 @@ import { leaseStepSql, lockSeed } from "./leaseStepSql.ts"
 /** An identifier, quoted. */
 export const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
 
+/** A text, quoted. */
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** Makes the schema if it is not there. Of those that make what they need in it at the same time one waits for the other. */
+export const schemaSql = (schema: string): string =>
+  `perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, 5));
+  if to_regnamespace(${literal(quoted(schema))}) is null then
+    create schema ${quoted(schema)};
+  end if;`
+
 /** The tables that the store writes. */
 export const tables = ["lease", "lease_holder", "lease_waiter", "lease_gone", "lease_watch"]
 
@@ -29,10 +39,7 @@ do $do$
 declare
   short constant text := 'with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)';
 begin
-  perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, 5));
-  if to_regnamespace(${literal(s)}) is null then
-    create schema ${s};
-  end if;
+  ${schemaSql(schema)}
   execute 'create table if not exists ${s}.lease (key text collate "C" primary key, size int4 not null, named int4 not null,
     token int8 not null, used int8 not null, held int4 not null, waiting int4 not null, place int8 not null, head int8 not null,
     ends int8 not null, gone int8 not null, watched int8 not null,
@@ -53,8 +60,6 @@ begin
   ${leaseSweepSql(s, clock)};
 end $do$`
 }
-
-export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** Removes resources of which nothing is left but rows of those that died. Passes over those that are in use. */
 const leaseSweepSql = (s: string, clock: string): string => `
