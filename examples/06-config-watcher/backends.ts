@@ -7,7 +7,8 @@ interface Backend {
 
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   memory: () => import("./memory.ts"),
-  redis: () => import("./redis.ts")
+  redis: () => import("./redis.ts"),
+  postgres: () => import("./postgres.ts")
 }
 
 /** Where the keys live. Only the backend that is asked for is loaded. */

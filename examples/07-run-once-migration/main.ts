@@ -1,5 +1,5 @@
 // A fleet starts, and one of its processes migrates the database. It is killed in the middle; another begins anew.
-//   node --conditions=@heddle/source examples/07-run-once-migration/main.ts [memory|redis]
+//   node --conditions=@heddle/source examples/07-run-once-migration/main.ts [memory|redis|postgres]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Servers } from "@heddle/testkit"
 import * as Console from "effect/Console"
@@ -18,11 +18,18 @@ const startUp = ({ go, kill, said }: Crew) =>
   })
 
 const onRedis = Effect.flatMap(Servers.redis, ({ url }) => processes("redis", url))
-const crews: Readonly<Record<string, typeof onRedis | typeof fibers>> = { memory: fibers, redis: onRedis }
+const onPostgres = Effect.flatMap(Servers.postgres, ({ url }) => processes("postgres", url))
+const crews: Readonly<Record<string, typeof onRedis | typeof fibers>> = {
+  memory: fibers,
+  redis: onRedis,
+  postgres: onPostgres
+}
 
 /** The scene in memory, where the processes are fibers, or on a private server. */
 export const scene = (backend: string) =>
-  Effect.scoped(Effect.flatMap(crews[backend] ?? Effect.die(`memory or redis, not ${backend}`), startUp))
+  Effect.scoped(
+    Effect.flatMap(crews[backend] ?? Effect.die(`${Object.keys(crews).join(" or ")}, not ${backend}`), startUp)
+  )
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   NodeRuntime.runMain(

@@ -1,5 +1,5 @@
 // Three processes have the same schedule; each tick runs on one of them, and goes on when that one is gone.
-//   node --conditions=@heddle/source examples/08-cron-fleet/main.ts [memory | redis <url>]
+//   node --conditions=@heddle/source examples/08-cron-fleet/main.ts [memory | redis <url> | postgres <url>]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
@@ -39,12 +39,14 @@ export const backends: Readonly<
   Record<string, () => Promise<{ readonly layer: (url: string) => Layer.Layer<Cron.Needs, Error> }>>
 > = {
   memory: () => import("./memory.ts"),
-  redis: () => import("./redis.ts")
+  redis: () => import("./redis.ts"),
+  postgres: () => import("./postgres.ts")
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , backend = "memory", url = ""] = process.argv
-  const load = backends[backend] ?? (() => Promise.reject(new Error(`memory or redis, not ${backend}`)))
+  const load = backends[backend] ??
+    (() => Promise.reject(new Error(`${Object.keys(backends).join(" or ")}, not ${backend}`)))
   NodeRuntime.runMain(Effect.gen(function*() {
     const { layer } = yield* Effect.promise(load)
     for (const { at, worker } of yield* Effect.provide(scene, layer(url))) yield* Console.log(`${at} ran on ${worker}`)
