@@ -3,5 +3,6 @@
  *
  * @since 0.1.0
  */
-export * from "./InvalidOption.ts"
-export * as Multiplexer from "./Multiplexer.ts"
+export { InvalidOption } from "./InvalidOption.ts"
+export * as PoolError from "./PoolError.ts"
+export * as WorkerPool from "./WorkerPool.ts"
