@@ -4,4 +4,5 @@
  * @since 0.1.0
  */
 export * as CircuitBreaker from "./CircuitBreaker.ts"
+export * as Deadline from "./Deadline.ts"
 export { InvalidOption } from "./InvalidOption.ts"
