@@ -1,21 +1,27 @@
-/** Runs a benchmark by its name: `npm run bench -- <work> [--quick]`. */
+/** Runs a benchmark by its name: `npm run bench -- <work> [--quick] [--only <part>]`. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { parseArgs } from "node:util"
 import { flow } from "./flow/main.ts"
 import { lock } from "./lock/main.ts"
 import { resilience } from "./resilience/main.ts"
 
 const works = new Map([["flow", flow], ["lock", lock], ["resilience", resilience]])
 
-const args = process.argv.slice(2)
-const work = works.get(args.find((arg) => !arg.startsWith("-")) ?? "")
+const usage = `npm run bench -- <work> [--quick] [--only <a part of a title>]\nworks: ${[...works.keys()].join(", ")}\n`
 
-if (work === undefined || args.some((arg) => arg.startsWith("-") && arg !== "--quick")) {
-  process.stderr.write(`npm run bench -- <work> [--quick]\nworks: ${[...works.keys()].join(", ")}\n`)
+const options = { quick: { type: "boolean", default: false }, only: { type: "string" } } as const
+const asked = Effect.runSync(Effect.option(Effect.try(() => parseArgs({ options, allowPositionals: true }))))
+const { positionals = [], values } = Option.getOrUndefined(asked) ?? {}
+const work = works.get(positionals.length === 1 ? positionals[0] ?? "" : "")
+
+if (work === undefined || values === undefined) {
+  process.stderr.write(usage)
   process.exitCode = 2
 } else {
-  const fiber = Effect.runFork(Effect.scoped(work({ quick: args.includes("--quick") })))
+  const fiber = Effect.runFork(Effect.scoped(work({ quick: values.quick, only: values.only })))
   const stop = () => fiber.interruptUnsafe()
   process.once("SIGINT", stop).once("SIGTERM", stop)
   fiber.addObserver((exit) => {

@@ -1,10 +1,10 @@
 /** Contenders without a server, side by side: rounds in an order that rotates, as a table of rates, ratios and heap. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { mkdirSync, writeFileSync } from "node:fs"
 import { answer, type Entry, startOne } from "./Crew.ts"
 import { Weight } from "./Load.ts"
 import { median, round, table } from "./stats.ts"
+import { type Wish, Work } from "./Work.ts"
 
 export interface Match {
   readonly title: string
@@ -19,7 +19,7 @@ export interface Match {
 
 const warmUps = 2
 
-/** Runs a match and prints its table: pieces a second, the median of the ratios to the first, CPU time, heap. */
+/** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
 export const match = ({ contenders, count, from, rounds, title }: Match) =>
   Effect.scoped(Effect.gen(function*() {
     const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url: "" }))
@@ -54,17 +54,19 @@ export const match = ({ contenders, count, from, rounds, title }: Match) =>
         round(median(mine.map(({ heap }) => heap)), 2)
       ]
     })
-    process.stdout.write(`\n${title}\n\n${table(["", "a second", "ratio", "CPU µs", "heap MB"], rows)}\n`)
-    return { title, weights: Object.fromEntries(entries.map(({ name }, which) => [name, weights[which]])) }
+    return [
+      table(["", "a second", "ratio", "CPU µs", "heap MB"], rows),
+      Object.fromEntries(entries.map(({ name }, which) => [name, weights[which]]))
+    ] as const
   }))
 
 /** Runs matches one after the other, and keeps the figures of each round in a file. */
-export const play = (work: string, matches: ReadonlyArray<Match>) => ({ quick }: { readonly quick: boolean }) =>
+export const play = (work: string, matches: ReadonlyArray<Match>) => (wish: Wish) =>
   Effect.gen(function*() {
-    const figures = yield* Effect.forEach(
-      matches,
-      (one) => match(quick ? { ...one, count: Math.ceil(one.count / 10), rounds: 1 } : one)
-    )
-    mkdirSync(".cache/bench", { recursive: true })
-    writeFileSync(`.cache/bench/${work}.json`, JSON.stringify(figures, null, 2))
+    const played = new Work(work, wish, import.meta.url)
+    for (const one of matches) {
+      const shortened = wish.quick ? { ...one, count: Math.ceil(one.count / 10), rounds: 1 } : one
+      yield* played.part(one.title, match(shortened))
+    }
+    yield* played.save
   })

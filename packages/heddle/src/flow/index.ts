@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
-export { InvalidOption } from "./InvalidOption.ts"
+export * from "./InvalidOption.ts"
+export * as Multiplexer from "./Multiplexer.ts"
 export * as PoolError from "./PoolError.ts"
 export * as WorkerPool from "./WorkerPool.ts"

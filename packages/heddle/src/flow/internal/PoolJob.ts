@@ -2,8 +2,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type { Line, Place } from "../../internal/Line.ts"
 import type { Priority } from "../WorkerPool.ts"
-import type { Line, Place } from "./Line.ts"
 import type { Refusal } from "./poolErrors.ts"
 
 /** How an accepted task ended, each counted once. */

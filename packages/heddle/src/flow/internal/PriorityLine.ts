@@ -1,5 +1,5 @@
+import { Line, type Place } from "../../internal/Line.ts"
 import type { Priority } from "../WorkerPool.ts"
-import { Line, type Place } from "./Line.ts"
 
 /**
  * A line in which the highest priority goes first, and those of one priority in order of arrival. Each step is O(1): there is

@@ -6,15 +6,15 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as PubSub from "effect/PubSub"
 import * as Scheduler from "effect/Scheduler"
+import { Line } from "../../internal/Line.ts"
 import { monotonic } from "../../internal/monotonic.ts"
+import { Soon } from "../../internal/Soon.ts"
 import type { Change, Priority, Report, Stats } from "../WorkerPool.ts"
-import { Line } from "./Line.ts"
 import { type PoolErrors, poolErrors, type Refusal } from "./poolErrors.ts"
 import { type Entry, type Host, PoolJob } from "./PoolJob.ts"
 import { PoolRoom, type RoomSettings } from "./PoolRoom.ts"
 import { nextSize, type Rule } from "./poolScaling.ts"
 import { PoolTally } from "./PoolTally.ts"
-import { Soon } from "./Soon.ts"
 
 export interface Settings extends RoomSettings {
   readonly name: string

@@ -43,6 +43,13 @@ export const positive = (field: string, millis: number): Check => ({
   holds: millis > 0 && millis < Infinity
 })
 
+/** A duration of 0 or more, or for ever. */
+export const lasting = (field: string, millis: number): Check => ({
+  field,
+  must: "be a duration of 0 or more, or Infinity",
+  holds: millis >= 0
+})
+
 /** Fails with the first check that does not hold. */
 export const checked = (checks: ReadonlyArray<Check>): Effect.Effect<void, InvalidOption> => {
   const wrong = checks.find(({ holds }) => !holds)

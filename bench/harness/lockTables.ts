@@ -1,18 +1,7 @@
 /** What the reports of a lock say, as tables and as JSON. */
-import type { Results } from "../harness/rounds.ts"
-import {
-  cpuEach,
-  handOvers,
-  median,
-  overlaps,
-  percentile,
-  rate,
-  ratio,
-  round,
-  shares,
-  table
-} from "../harness/stats.ts"
-import type { Report } from "../harness/Task.ts"
+import type { Results } from "./rounds.ts"
+import { cpuEach, handOvers, median, overlaps, percentile, rate, ratio, round, shares, table } from "./stats.ts"
+import type { Report } from "./Task.ts"
 
 /** Each contender's rate, its ratio to the first, and the CPU time of its process for one operation. */
 export const rateTable = (results: Results, first: string): string => {

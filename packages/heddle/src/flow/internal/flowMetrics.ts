@@ -1,0 +1,107 @@
+/**
+ * Metrics that cost nothing while nobody reads them: a pattern adds to plain numbers, and the registry reads those numbers
+ * when somebody takes a snapshot or scrapes. Only latency is pushed, because it needs the clock: it is kept of what has a name.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Metric from "effect/Metric"
+import * as Record from "effect/Record"
+
+/** What a pattern of flow can count: the words are the same for all of them. */
+const kinds = {
+  /** Accepted and not begun. */
+  depth: "gauge",
+  /** Callers that wait for room. */
+  waiting: "gauge",
+  /** Running now. */
+  active: "gauge",
+  completed: "counter",
+  failed: "counter",
+  dropped: "counter"
+} as const
+
+export type Count = keyof typeof kinds
+
+/** Plain numbers: add to them and subtract from them. */
+export type Counts<K extends Count> = { [Name in K]: number }
+
+/** Label and value; an `undefined` value is no label. There must be few values of each. */
+export type Labels = Readonly<Record<string, string | undefined>>
+
+/** Seconds, by the clock of whoever made the series. */
+export interface Latency {
+  readonly now: () => number
+  readonly took: (seconds: number) => void
+}
+
+/** The numbers of one series; all instances with the same labels share them, so each takes back what it added to a gauge. */
+export interface Tally<K extends Count> {
+  readonly counts: Counts<K>
+  /** `undefined` where the series has no `name`. */
+  readonly latency: Latency | undefined
+}
+
+/** The metrics of one pattern, `heddle_<noun>_<count>`. */
+export interface Family<K extends Count> {
+  /** Finds or makes the series in the context's registry: once an instance, not once an item. */
+  readonly of: (context: Context.Context<never>, labels: Labels) => Tally<K>
+}
+
+const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
+
+/** `counted` names what the pattern counts, with the description of each; `timed` describes its latency. */
+export const family = <K extends Count>(
+  noun: string,
+  counted: Readonly<Record<K, string>>,
+  timed: string
+): Family<K> => {
+  const names = Object.keys(counted).filter((name): name is K => name in kinds)
+  const latencies = Metric.histogram(`heddle_${noun}_latency_seconds`, { description: timed, boundaries })
+  const register = (name: K, counts: Counts<K>, attributes: Attributes, at: Context.Context<never>) => {
+    const description = counted[name]
+    if (kinds[name] === "gauge") {
+      const metric = Metric.gauge(`heddle_${noun}_${name}`, { description, attributes })
+      Metric.registerUnsafe(metric, at, read(() => ({ value: counts[name] })))
+    } else {
+      const metric = Metric.counter(`heddle_${noun}_${name}_total`, { description, attributes, incremental: true })
+      Metric.registerUnsafe(metric, at, read(() => ({ count: counts[name], incremental: true })))
+    }
+  }
+  const make = (context: Context.Context<never>, labels: Labels): Series<K> => {
+    const attributes: Attributes = {}
+    for (const [label, value] of Object.entries(labels)) if (value !== undefined) attributes[label] = value
+    const counts = Record.map(counted, () => 0)
+    for (const name of names) register(name, counts, attributes, context)
+    const named = labels["name"] !== undefined
+    return { counts, latency: named ? Metric.withAttributes(latencies, attributes) : undefined }
+  }
+  const all = new WeakMap<Metric.MetricRegistry, Map<string, Series<K>>>()
+  const of = (context: Context.Context<never>, labels: Labels): Tally<K> => {
+    const registry = Context.get(context, Metric.MetricRegistry)
+    let series = all.get(registry)
+    if (series === undefined) all.set(registry, series = new Map())
+    const key = JSON.stringify([labels, Context.get(context, Metric.CurrentMetricAttributes)])
+    let found = series.get(key)
+    if (found === undefined) series.set(key, found = make(context, labels))
+    const { counts, latency } = found
+    if (latency === undefined) return { counts, latency }
+    const clock = Context.get(context, Clock.Clock)
+    return {
+      counts,
+      latency: {
+        now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9,
+        took: (seconds) => latency.updateUnsafe(seconds, context)
+      }
+    }
+  }
+  return { of }
+}
+
+type Attributes = { [label: string]: string }
+
+interface Series<K extends Count> {
+  readonly counts: Counts<K>
+  readonly latency: Metric.Metric<number, unknown> | undefined
+}
+
+const read = <State>(get: () => State) => ({ get, update: () => {}, modify: () => {} })
