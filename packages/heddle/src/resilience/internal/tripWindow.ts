@@ -1,5 +1,6 @@
 import type { Trip } from "../CircuitBreaker.ts"
 import { toMillis } from "./check.ts"
+import { TimeSlots } from "./TimeSlots.ts"
 
 /** What a circuit remembers of its calls while it is closed. */
 export interface TripWindow {
@@ -12,7 +13,7 @@ export const tripWindow = (trip: Trip): TripWindow => {
   if (trip._tag === "Consecutive") return new Streak(trip.failures)
   const slots = "calls" in trip.of
     ? new CallSlots(trip.of.calls)
-    : new TimeSlots(toMillis(trip.of.during))
+    : new Recent(toMillis(trip.of.during))
   return new Rate(slots, trip.failures, trip.slow?.share ?? Infinity, trip.minimumCalls)
 }
 
@@ -33,7 +34,7 @@ class Streak implements TripWindow {
 
 /** Sums over the calls that are remembered. */
 interface Slots {
-  readonly sums: Sums
+  readonly sums: Readonly<Sums>
   readonly add: (failed: number, slow: number, now: number) => void
   readonly clear: () => void
 }
@@ -95,40 +96,20 @@ class CallSlots implements Slots {
   }
 }
 
-const parts = 10
-
-/** The calls of the last so many milliseconds, in ten parts of it: a tenth at a time is forgotten. */
-class TimeSlots implements Slots {
-  readonly sums = none()
-  private readonly width: number
-  private readonly ring = Array.from({ length: parts }, none)
-  private part = -Infinity
+/** The calls of the last so many milliseconds. */
+class Recent implements Slots {
+  sums: Readonly<Sums> = none()
+  private readonly slots: TimeSlots<keyof Sums>
   constructor(millis: number) {
-    this.width = millis / parts
+    this.slots = new TimeSlots(millis, none())
   }
   add(failed: number, slow: number, now: number): void {
-    const part = Math.floor(now / this.width)
-    if (part > this.part) this.forget(part)
-    for (const one of [this.sums, this.ring[this.part % parts]]) {
-      if (one === undefined) continue
-      one.calls++
-      one.failed += failed
-      one.slow += slow
-    }
-  }
-  private forget(part: number): void {
-    for (let next = Math.max(this.part + 1, part - parts + 1); next <= part; next++) {
-      const old = this.ring[next % parts]
-      if (old === undefined) continue
-      this.sums.calls -= old.calls
-      this.sums.failed -= old.failed
-      this.sums.slow -= old.slow
-      Object.assign(old, none())
-    }
-    this.part = part
+    this.slots.add("calls", now)
+    if (failed > 0) this.slots.add("failed", now)
+    if (slow > 0) this.slots.add("slow", now)
+    this.sums = this.slots.sums(now)
   }
   clear() {
-    this.ring.forEach((one) => Object.assign(one, none()))
-    Object.assign(this.sums, none())
+    this.slots.clear()
   }
 }
