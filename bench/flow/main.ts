@@ -1,6 +1,7 @@
 /** The patterns of one process beside their peers. Each pattern brings a list of matches. */
-import { type Match, play } from "../harness/loads.ts"
+import { play } from "../harness/loads.ts"
+import * as partitioner from "./partitioner.ts"
 
-const matches: ReadonlyArray<Match> = []
+const matches = [...partitioner.matches]
 
 export const flow = play("flow", matches)

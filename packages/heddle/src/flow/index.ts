@@ -5,5 +5,6 @@
  */
 export * from "./InvalidOption.ts"
 export * as Multiplexer from "./Multiplexer.ts"
+export * as Partitioner from "./Partitioner.ts"
 export * as PoolError from "./PoolError.ts"
 export * as WorkerPool from "./WorkerPool.ts"

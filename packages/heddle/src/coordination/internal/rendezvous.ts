@@ -1,17 +1,4 @@
-/** Spreads the bits of a number over all of it (the finalizer of MurmurHash3, A. Appleby). */
-const mix = (seed: number): number => {
-  let hash = seed
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
-}
-
-/** FNV-1a over the code units. */
-const hash = (text: string, seed: number): number => {
-  let sum = seed
-  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193)
-  return mix(sum)
-}
+import { hash, mix } from "../../internal/hash.ts"
 
 /** The members with the one that has the highest weight for the key first; ids decide where weights are equal. */
 export const rank = <M extends { readonly id: string }>(members: ReadonlyArray<M>, key: string): ReadonlyArray<M> => {

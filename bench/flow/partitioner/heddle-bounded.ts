@@ -1,0 +1,15 @@
+/** Heddle's partitioner with the bounds that it has unless told otherwise. */
+import * as Effect from "effect/Effect"
+import { Partitioner } from "heddle/flow"
+import type { Open } from "../../harness/Load.ts"
+import { effects } from "./effects.ts"
+import { keys, type Task } from "./work.ts"
+
+export const open: Open = () =>
+  Promise.resolve(effects(
+    (handle) =>
+      Effect.map(
+        Partitioner.make({ key: (task: Task) => task.key, handle, concurrency: keys }),
+        ({ enqueue }) => enqueue
+      )
+  ))

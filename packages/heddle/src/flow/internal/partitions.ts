@@ -1,0 +1,183 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Scheduler from "effect/Scheduler"
+import type { Left, PartitionerClosed, Stats } from "../Partitioner.ts"
+import { Job, Runner } from "./partitionJob.ts"
+import { Lanes, type Room } from "./partitionLanes.ts"
+import { Soon } from "./Soon.ts"
+
+export interface Settings<I, A, E, R> extends Room {
+  readonly key: (item: I) => unknown
+  readonly handle: (item: I) => Effect.Effect<A, E, R>
+  readonly concurrency: number
+  readonly context: Context.Context<R>
+  readonly closed: (started: boolean) => PartitionerClosed
+}
+
+/** How long interrupted items may take to end, in milliseconds, before they are left alone. */
+const grace = 5000
+
+/** Fibers that go round the lanes, each with one item at a time. */
+export class Partitions<I, A, E, R> {
+  /** Whether somebody was told what was left. */
+  reported = false
+  private readonly settings: Settings<I, A, E, R>
+  private readonly refused: Exit.Exit<never, PartitionerClosed>
+  private readonly lanes: Lanes<I, A, E>
+  private readonly soon: Soon
+  private readonly fork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
+  private readonly idle = Latch.makeUnsafe(false)
+  private readonly interrupted: Array<I> = []
+  private notRun: ReadonlyArray<I> = []
+  private runners = 0
+  private closed = false
+  private cut = false
+  constructor(settings: Settings<I, A, E, R>) {
+    this.settings = settings
+    this.refused = Exit.fail(settings.closed(false))
+    this.fork = Effect.runForkWith(settings.context)
+    this.soon = new Soon(Context.get(settings.context, Scheduler.Scheduler), () => this.turn())
+    this.lanes = new Lanes(settings, () => this.soon.ask())
+  }
+
+  submit(item: I): Effect.Effect<A, E | PartitionerClosed> {
+    return Effect.callback((resume) => {
+      if (this.closed) return resume(this.refused)
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), resume)
+      this.lanes.enter(job)
+      return this.leave(job)
+    })
+  }
+
+  enqueue(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
+    return Effect.suspend(() => {
+      const lane = this.closed ? undefined : this.lanes.withRoom(this.settings.key(item))
+      if (lane === undefined) return this.enqueueLater(item)
+      const job = new Job<I, A, E>(item, lane)
+      this.lanes.enter(job)
+      return Effect.succeed(job.await)
+    })
+  }
+
+  private enqueueLater(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
+    return Effect.callback((resume) => {
+      if (this.closed) return resume(this.refused)
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)))
+      if (this.lanes.enter(job)) return resume(Effect.succeed(job.await))
+      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job.await))
+      return this.leave(job)
+    })
+  }
+
+  get stats(): Stats {
+    const { active, byKey, total, waiting } = this.lanes
+    return { keys: byKey.size, waiting, queued: total - active, active }
+  }
+
+  /** Takes nothing more, and lets what was taken run until the time is over; then says what did not. */
+  shutdown(within: number): Effect.Effect<Left<I>> {
+    return Effect.suspend(() => {
+      this.close()
+      return Effect.flatMap(this.idleWithin(within), () => {
+        this.interruptAll()
+        return Effect.map(this.idleWithin(grace), () => this.report())
+      })
+    })
+  }
+
+  private turn(): void {
+    this.lanes.tellAll()
+    while (this.runners < this.settings.concurrency) {
+      const job = this.lanes.take()
+      if (job === undefined) break
+      this.run(job)
+    }
+    if (this.closed && this.lanes.total === 0) this.idle.openUnsafe()
+  }
+
+  private run(job: Job<I, A, E>): void {
+    const runner = new Runner(job)
+    this.runners++
+    const fiber = this.fork(this.runAll(runner))
+    runner.fiber = fiber
+    fiber.addObserver((exit) => {
+      this.runners--
+      if (runner.busy && Exit.isFailure(exit)) this.broken(runner.job, Exit.failCause(exit.cause))
+      if (this.lanes.ready.head !== undefined) this.soon.ask()
+    })
+  }
+
+  /** One item after another: an interruption of what runs ends the fiber, and another one goes on. */
+  private runAll(runner: Runner<I, A, E>): Effect.Effect<void, never, R> {
+    const { handle } = this.settings
+    const end = (exit: Exit.Exit<A, E>) => {
+      this.lanes.end(runner.job, exit, Exit.isSuccess(exit) ? "completed" : "failed")
+      const job = this.lanes.take()
+      if (job === undefined) {
+        runner.busy = false
+        return Effect.void
+      }
+      runner.job = job
+      job.lane.runner = runner
+      return one
+    }
+    const one: Effect.Effect<void, never, R> = Effect.matchCauseEffect(Effect.suspend(() => handle(runner.job.item)), {
+      onSuccess: (value) => end(Exit.succeed(value)),
+      onFailure: (cause) => end(Exit.failCause(cause))
+    })
+    // Known before the first item runs, which may already be left by the one who brought it.
+    return Effect.withFiber((fiber) => {
+      runner.fiber = fiber
+      return one
+    })
+  }
+
+  private broken(job: Job<I, A, E>, exit: Exit.Exit<never>): void {
+    if (!this.cut) return this.lanes.end(job, exit, "dropped")
+    this.interrupted.push(job.item)
+    this.lanes.end(job, Exit.fail(this.settings.closed(true)), "dropped")
+  }
+
+  /** The one who waits for an item's end or for room goes: with the item, wherever it is. */
+  private leave(job: Job<I, A, E>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { exit, lane } = job
+      if (exit === undefined && lane.runner?.job === job) {
+        lane.runner.fiber?.interruptUnsafe()
+        return Effect.asVoid(Effect.exit(job.await))
+      }
+      if (exit === undefined) this.lanes.remove(job)
+      return Effect.void
+    })
+  }
+
+  private close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.lanes.turnAway(this.refused)
+    if (this.lanes.total === 0) this.idle.openUnsafe()
+  }
+
+  private interruptAll(): void {
+    if (this.lanes.total === 0) return
+    this.cut = true
+    this.notRun = [...this.notRun, ...this.lanes.clear(this.refused)]
+    for (const { runner } of this.lanes.byKey.values()) runner?.fiber?.interruptUnsafe()
+  }
+
+  private report(): Left<I> {
+    const running = Array.from(this.lanes.byKey.values()).flatMap(({ runner }) =>
+      runner === undefined ? [] : [runner.job.item]
+    )
+    this.reported = true
+    return { notRun: this.notRun, interrupted: [...this.interrupted, ...running] }
+  }
+
+  private idleWithin(millis: number): Effect.Effect<void> {
+    const { await: idle } = this.idle
+    return millis === Infinity ? idle : Effect.raceFirst(idle, Effect.sleep(millis))
+  }
+}
