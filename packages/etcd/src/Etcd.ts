@@ -166,8 +166,8 @@ const rpc = {
 
 const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Etcd["Service"], EtcdError, Scope.Scope> {
   const channel = yield* Effect.flatMap(channelOptions(options), Channel.make)
-  const { unary } = channel
-  const status = Effect.map(unary(rpc.status, {}), (response): Status => ({
+  const { unary, unaryLocal } = channel
+  const status = Effect.map(unaryLocal(rpc.status, {}), (response): Status => ({
     version: response.version,
     member: response.header?.memberId ?? 0n,
     leader: response.leader,

@@ -56,6 +56,8 @@ export interface Abilities {
   readonly described?: true
   /** A lease ends with the connection of its holder: leaves out the law of one that outlives it. */
   readonly tied?: true
+  /** Part of the server is taken away while the laws run: leaves out the laws of load. */
+  readonly harmed?: true
   /** How many entries of resources the store has on the server; 0 where nobody holds or waits. */
   readonly remnants?: Effect.Effect<number, unknown>
 }

@@ -34,8 +34,13 @@ export const method = <I extends DescMessage, O extends DescMessage>(
 export interface Channel {
   /** The longest that a call waits for its answer, in milliseconds. */
   readonly timeout: number
-  /** Calls with a deadline. Interruption cancels the call. */
+  /**
+   * Calls with a deadline. A member that has no leader, or a new one, says so instead of doing anything: then others are asked,
+   * until the deadline. Interruption cancels the call.
+   */
   readonly unary: <I, O>(method: Method<I, O>, request: I) => Effect.Effect<O, EtcdError>
+  /** `unary` to any member, with a leader or without. */
+  readonly unaryLocal: <I, O>(method: Method<I, O>, request: I) => Effect.Effect<O, EtcdError>
   /**
    * Opens a stream, hands `send` and a way to give the stream up to `opened`, and every answer to `received`. Fails when the
    * stream has ended.
@@ -91,7 +96,7 @@ export const make = Effect.fnUntraced(function*(
       })
   )
 
-  const call = <I, O>(method: Method<I, O>, request: I, metadata: Metadata) =>
+  const call = <I, O>(method: Method<I, O>, request: I, metadata: Metadata, deadline?: number) =>
     Effect.callback<O, EtcdError>((resume) => {
       if (closed) return resume(Effect.fail(Failure.of("Closed", method.path)))
       const call = clients.calls.makeUnaryRequest(
@@ -100,7 +105,7 @@ export const make = Effect.fnUntraced(function*(
         method.deserialize,
         request,
         metadata,
-        { deadline: Date.now() + timeout },
+        { deadline: deadline ?? Date.now() + timeout },
         (error, response) => {
           if (error !== null) return resume(Effect.fail(Failure.fromStatus(error)))
           resume(
@@ -111,14 +116,14 @@ export const make = Effect.fnUntraced(function*(
       return Effect.sync(() => call.cancel())
     })
 
-  const anonymous = new Metadata()
+  const anonymous = led()
   let token: Metadata | undefined = login === undefined ? anonymous : undefined
   const one = Semaphore.makeUnsafe(1)
   const logIn = one.withPermit(Effect.suspend(() => {
     if (token !== undefined || login === undefined) return Effect.succeed(token ?? anonymous)
     const request = { name: login.name, password: Redacted.value(login.password) }
     return Effect.map(call(authenticate, request, anonymous), (answer) => {
-      token = new Metadata()
+      token = led()
       token.set("token", answer.token)
       return token
     })
@@ -130,30 +135,48 @@ export const make = Effect.fnUntraced(function*(
     if (login !== undefined && token === old) token = undefined
   }
 
-  const unary = <I, O>(method: Method<I, O>, request: I) =>
+  const unaryLocal: Channel["unaryLocal"] = (method, request) =>
+    asUser((token) => {
+      const metadata = token.clone()
+      metadata.remove(hasLeader)
+      return call(method, request, metadata)
+    })
+
+  const asUser = <A>(use: (token: Metadata) => Effect.Effect<A, EtcdError>) =>
     login === undefined
-      ? call(method, request, anonymous)
+      ? use(anonymous)
       : withToken((token) =>
-        call(method, request, token).pipe(
-          Effect.catchIf((error) => error.reason === "Unauthenticated", () => {
-            forget(token)
-            return withToken((token) => call(method, request, token))
-          })
-        )
+        Effect.catchIf(use(token), (error) => error.reason === "Unauthenticated", () => {
+          forget(token)
+          return withToken(use)
+        })
       )
+
+  const unary: Channel["unary"] = <I, O>(method: Method<I, O>, request: I) =>
+    Effect.suspend(() => {
+      const deadline = Date.now() + timeout
+      let pause = 0
+      const ask: Effect.Effect<O, EtcdError> = Effect.catchIf(
+        asUser((token) => call(method, request, token, deadline)),
+        (error) => Failure.isLeaderless(error) && Date.now() + pause < deadline,
+        () => {
+          const asked = Effect.delay(ask, pause)
+          pause = Math.min(pause + 10, 100)
+          return asked
+        }
+      )
+      return ask
+    })
 
   const stream: Channel["stream"] = (method, opened, received) =>
     withToken((token) =>
       Effect.callback<never, EtcdError>((resume) => {
         if (closed) return resume(Effect.fail(Failure.of("Closed", method.path)))
-        const metadata = token.clone()
-        // A member that has lost its leader ends the stream instead of leaving it silent.
-        metadata.set("hasleader", "true")
         const stream = clients.streams.makeBidiStreamRequest(
           method.path,
           method.serialize,
           method.deserialize,
-          metadata
+          token
         )
         let live = true
         const end = () => {
@@ -180,5 +203,14 @@ export const make = Effect.fnUntraced(function*(
       })
     )
 
-  return { timeout, unary, stream }
+  return { timeout, unary, unaryLocal, stream }
 })
+
+const hasLeader = "hasleader"
+
+/** A member that has no leader refuses a call at once and ends a stream, instead of leaving them unanswered. */
+const led = (): Metadata => {
+  const metadata = new Metadata()
+  metadata.set(hasLeader, "true")
+  return metadata
+}

@@ -14,6 +14,10 @@ export const fromStatus = (cause: Status): EtcdError => of(reasonOf(cause), caus
 export const of = (reason: Reason, details: string, cause?: unknown): EtcdError =>
   new EtcdError({ reason, message: `${details}: ${advice[reason]}`, ...(cause === undefined ? {} : { cause }) })
 
+/** Whether nothing was done because the member that was asked had no leader, or got another before a read was confirmed. */
+export const isLeaderless = ({ message, reason }: EtcdError): boolean =>
+  reason === "Unavailable" && /^etcdserver: (no leader|leader changed)/.test(message)
+
 const reasonOf = ({ code, details }: Status): Reason => {
   switch (code) {
     case status.UNAVAILABLE:

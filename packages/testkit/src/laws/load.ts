@@ -6,7 +6,8 @@ import { LeaseStore } from "heddle/coordination"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { eventually, having, idle, inTime, type Law, renewals, standInLine } from "./Stage.ts"
 
-export const loadLaws = (law: Law, { remnants, weighted }: Abilities): void => {
+export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): void => {
+  if (harmed !== undefined) return
   const weightedLaw = having(law, weighted)
   weightedLaw("permits in use never pass the limit", ({ resource, store }) =>
     Effect.gen(function*() {

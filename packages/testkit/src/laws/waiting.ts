@@ -89,9 +89,9 @@ export const waitingLaws = (law: Law): void => {
   law("a waiter keeps its place for longer than its ttl", ({ resource, store }) =>
     Effect.gen(function*() {
       const holder = yield* store.claim({ resource, ttl: 600 })
-      const early = yield* standInLine(store, { resource, ttl: 100, waitFor: Infinity })
+      const early = yield* standInLine(store, { resource, ttl: 300, waitFor: Infinity })
       yield* renewals(4)
-      const late = yield* standInLine(store, { resource, ttl: 100 })
+      const late = yield* standInLine(store, { resource, ttl: 300 })
       yield* holder.release
       const lease = yield* inTime("the early one is served", Fiber.join(early))
       assert.isUndefined(late.pollUnsafe())
