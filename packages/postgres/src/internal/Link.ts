@@ -1,6 +1,10 @@
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import type { Session } from "./Session.ts"
@@ -27,6 +31,8 @@ export class Link {
   private connection: PgConnection | undefined
   private reason: unknown
   private asked = 0
+  /** Open when the session has failed. */
+  private readonly lost = Latch.makeUnsafe(false)
 
   isUp(): boolean {
     return this.connection !== undefined
@@ -34,15 +40,23 @@ export class Link {
 
   run(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Rows, SqlError> {
     return Effect.suspend(() => {
-      if (this.connection === undefined) return Effect.fail(notConnected(this.reason))
+      const connection = this.connection
+      if (connection === undefined) return Effect.fail(notConnected(this.reason))
       this.asked++
-      return Effect.ensuring(
-        this.connection.queryValues(sql, params),
-        Effect.sync(() => {
-          this.asked--
-        })
-      )
+      return Effect.onExit(connection.queryValues(sql, params), (exit) => {
+        this.asked--
+        return Exit.isFailure(exit) ? this.failed(connection, exit) : Effect.void
+      })
     })
+  }
+
+  /** A session that has failed is down now: who asks again at once must not find it before its end is noticed. */
+  private failed(connection: PgConnection, { cause }: Exit.Failure<unknown, SqlError>): Effect.Effect<void> {
+    const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+    if (error?.reason._tag !== "ConnectionError" || this.connection !== connection) return Effect.void
+    this.connection = undefined
+    this.reason = error
+    return this.lost.open
   }
 
   /** One session, from its beginning to its end. */
@@ -51,6 +65,7 @@ export class Link {
       const session = yield* open
       const connection = yield* prepare(session)
       this.connection = connection
+      this.lost.closeUnsafe()
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           this.connection = undefined
@@ -58,7 +73,7 @@ export class Link {
       )
       for (const tell of this.ups) tell()
       yield* onUp
-      yield* Effect.raceFirst(session.closed, this.watch(session, timeout / 8))
+      yield* Effect.raceAllFirst([session.closed, this.lost.await, this.watch(session, timeout / 8)])
     }).pipe(
       Effect.scoped,
       Effect.tapError((error) =>
