@@ -81,8 +81,8 @@ class Fixture extends Context.Service<Fixture, {
         call: (ops, micros) =>
           Effect.orDie(Effect.gen(function*() {
             yield* admin.query("select set_config('heddle.now', $1, false)", [String(micros)])
-            const params = [10_000, ...Ops.encode(ops.map((args) => ({ args })))]
-            const rows = yield* admin.queryValues("select * from machine.kv_step_1($1, $2, $3, $4)", params)
+            const params = [10_000, 1000, ...Ops.encode(ops.map((args) => ({ args })))]
+            const rows = yield* admin.queryValues("select * from machine.kv_step_1($1, $2, $3, $4, $5)", params)
             return Ops.decode(rows, ops.length)
           })),
         // Notifications come before the answer to a later question.

@@ -44,7 +44,7 @@ end $do$`
 /** What the store needs in the database. */
 export const kvNeeds = (schema: string): Needs => ({
   schema,
-  functions: [`kv_step_${kvVersion}(int4, bool, text[], bytea[])`, `kv_end_${kvVersion}(int8, int8)`],
+  functions: [`kv_step_${kvVersion}(int4, int4, bool, text[], bytea[])`, `kv_end_${kvVersion}(int8, int8)`],
   tables: kvTables,
   sql: kvSql(schema)
 })

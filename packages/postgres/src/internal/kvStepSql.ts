@@ -16,23 +16,26 @@ const longest = 7900
 /**
  * The function that carries out operations. It says in SQL what `KvMachine` says: the property test runs both side by side.
  *
- * Arguments: how many commits to keep for who watches, whether an operation may write, and the operations as `kvOps` encodes
- * them. Answers rows of an operation's number and what it found; that of number 0 says in how many milliseconds the next lease
- * ends (-1: there is none).
+ * Arguments: how many commits to keep for who watches, how long to wait for the lock (ms), whether an operation may write, and
+ * the operations as `kvOps` encodes them. Answers rows of an operation's number and what it found; that of number 0 says in how
+ * many milliseconds the next lease ends (-1: there is none).
  *
  * Who writes, or finds a lease that is over, locks the whole store until the transaction ends. So revisions grow in the order
  * of commits: nobody who saw one can be shown an earlier one later. Who only reads locks nothing; what must be of one revision
  * is read by one statement.
+ *
+ * Plans must stay good when tables grow, so none is scanned. What has to be scanned all the same counts as so dear that the
+ * server would compile the plan, which takes a second: hence `jit = off`.
  *
  * A revision is no less than the time, so that it grows also when the newest are lost with a failover, or all with the data.
  */
 export const kvStepSql = (schema: string, clock: string): string => {
   const s = quoted(schema)
   return `
-create or replace function ${s}.kv_step_${kvVersion}(kept int4, writing bool, words text[], blobs bytea[])
+create or replace function ${s}.kv_step_${kvVersion}(kept int4, patience int4, writing bool, words text[], blobs bytea[])
 returns table (op int4, kind text, name text, bytes bytea, stamp int8, made int8)
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
-set lock_timeout = '1s' as $step$
+set jit = off as $step$
 declare
   micros int8 := ${clock};
   due int8;
@@ -64,6 +67,7 @@ begin
   select (select min(l.until) from ${s}.kv_lease l), (select max(g.revision) from ${s}.kv_log g) into due, newest;
   locked := writing or newest is null or due <= micros;
   if locked then
+    perform set_config('lock_timeout', patience || 'ms', true);
     perform pg_advisory_xact_lock(hashtextextended(${literal(schema)}, ${kvLockSeed}));
     micros := ${clock};
     select max(g.revision) into began from ${s}.kv_log g;

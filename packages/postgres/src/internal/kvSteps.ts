@@ -31,6 +31,8 @@ export const kvSteps = (
 ): Effect.Effect<KvBackend.Steps, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { timeout } = postgres
+    // A session counts as silent when nothing has come for half of the timeout.
+    const patience = Math.ceil(timeout / 4)
     const failure = failureOf(postgres.failure)
     const fork = yield* FiberSet.makeRuntime<never, void, never>()
 
@@ -40,7 +42,7 @@ export const kvSteps = (
     )
     const now = () => alarm.now()
     const ring = (instant: number) => alarm.ring(instant)
-    const statement = `select * from ${quoted(schema)}.kv_step_${kvVersion}($1, $2, $3, $4)`
+    const statement = `select * from ${quoted(schema)}.kv_step_${kvVersion}($1, $2, $3, $4, $5)`
     const step = (params: ReadonlyArray<unknown>) =>
       Effect.catchIf(postgres.run(statement, params), isMissing, (error) =>
         // The server has lost all it had: it begins anew, as one that never had anything.
@@ -55,7 +57,7 @@ export const kvSteps = (
       ring,
       send: (ops, onReplies, onFail) => {
         const sentAt = now()
-        fork(Effect.match(step([history, ...Ops.encode(ops)]), {
+        fork(Effect.match(step([history, patience, ...Ops.encode(ops)]), {
           onFailure: (error) => onFail(error, fateOf(error)),
           onSuccess: (rows) => {
             const { next, replies } = Ops.decode(rows, ops.length)
