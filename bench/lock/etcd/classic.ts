@@ -9,7 +9,7 @@ import { fromEffects, type Open, provided } from "../../harness/Contender.ts"
 
 const layer = (url: string) => Etcd.layer({ url })
 
-const withLock = (lease: bigint) => {
+export const classicWithLock = (lease: bigint) => {
   let count = 0
   return (key: string) => (section: Effect.Effect<void>) =>
     Effect.gen(function*() {
@@ -41,6 +41,6 @@ const withLock = (lease: bigint) => {
 export const open: Open = async (url) => {
   const context = await provided(layer(url))
   const grant = Effect.flatMap(Etcd.Etcd, (etcd) => etcd.leaseGrant("5 minutes"))
-  const locked = withLock((await Effect.runPromiseWith(context)(grant)).id)
+  const locked = classicWithLock((await Effect.runPromiseWith(context)(grant)).id)
   return fromEffects(locked, context)
 }
