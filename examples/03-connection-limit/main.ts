@@ -1,4 +1,4 @@
-// Ten workers share three connections; one that dies gives its own back, and no other.
+// Ten workers share three connections, and a report needs all of them for a moment.
 //   node --conditions=@heddle/source examples/03-connection-limit/main.ts [memory|redis|etcd]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"

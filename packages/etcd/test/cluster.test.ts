@@ -89,7 +89,7 @@ const numberOf = (value: Uint8Array): number => Number(new TextDecoder().decode(
 
 describe("a store on three members", () => {
   it.live(
-    "keeps its leases, and tells each commit once, while one after another is killed or cut off",
+    "AC-33.1 keeps what it answered, tells each commit once, and keeps its leases, while one after another is killed or cut off",
     () =>
       Effect.gen(function*() {
         const context = yield* Layer.build(

@@ -91,7 +91,7 @@ describe("withLock", () => {
         })
     )
 
-    scene(`AC-48.1 the time to wait does not limit the work (${order})`, () =>
+    scene(`AC-40.1, AC-48.1 the time to wait does not limit the work (${order})`, () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.forkChild(
           withLock("k", { order, waitFor: "1 second", ttl: "2 seconds" })(Effect.as(Effect.sleep("1 hour"), "done"))

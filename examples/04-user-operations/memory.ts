@@ -1,0 +1,4 @@
+import { LeaseStore } from "heddle/coordination"
+
+/** The locks live in this process. */
+export const layer = LeaseStore.layerMemory
