@@ -1,7 +1,7 @@
 /**
  * Real servers for tests: each call starts private ones that live as long as its scope.
  *
- * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_ETCD_URL` or `HEDDLE_POSTGRES_URL`
+ * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_REDIS_CLUSTER_URL`, `HEDDLE_ETCD_URL` or `HEDDLE_POSTGRES_URL`
  * (nothing is started then; several are separated by commas, and used where a call asks for no more than there are), `PATH`
  * and the usual folders, the cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
  * cache that needs no root and installs nothing. What is not found is a {@link Server.ServerError}, never a skipped test.
@@ -16,6 +16,8 @@ import * as etcdServer from "./internal/etcd.ts"
 import * as pgbouncerServer from "./internal/pgbouncer.ts"
 import * as postgresServer from "./internal/postgres.ts"
 import * as redisServer from "./internal/redis.ts"
+import * as redisClusterServer from "./internal/redisCluster.ts"
+import * as redisSentinelServer from "./internal/redisSentinel.ts"
 import { fromUrl, type Server, type ServerError } from "./Server.ts"
 
 /**
@@ -37,6 +39,53 @@ export const redisNodes = (count: number): Started => several(redisServer, "redi
  * @category redis
  */
 export const redis: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(redisNodes(1), Arr.headNonEmpty)
+
+/**
+ * One Redis Cluster of three masters, and replicas of the first, the second and the third as `replicas` asks (default 0).
+ * Ready when every node serves, after 2 s.
+ *
+ * **Details**
+ *
+ * The masters come first. A node also keeps its place in the cluster where it comes back without its data. A replica takes
+ * the place of a master that has been silent for a second; a slot without a master makes all of them refuse.
+ *
+ * **Gotchas**
+ *
+ * A node is up again only when the cluster is: restart several of them at once, with `concurrency: "unbounded"`.
+ * `HEDDLE_REDIS_CLUSTER_URL` names the nodes of a running one.
+ *
+ * @since 0.1.0
+ * @category redis
+ */
+export const redisCluster = ({ replicas = 0 }: { readonly replicas?: number | undefined } = {}): Started =>
+  several(redisClusterServer, "redis", 3 + replicas)
+
+/**
+ * A Redis server and its replica, and who watches over them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RedisSentinel {
+  /** What the sentinels call the group. */
+  readonly name: string
+  /** Who is the primary at the beginning. */
+  readonly primary: Server
+  readonly replica: Server
+  readonly sentinels: Arr.NonEmptyReadonlyArray<Server>
+}
+
+/**
+ * A Redis server, its replica, and three sentinels of which two make the replica the primary once the primary has been
+ * silent for one and a half seconds. Ready when they know each other, after 0.5 s; a failover takes two to four seconds.
+ *
+ * @since 0.1.0
+ * @category redis
+ */
+export const redisSentinel: Effect.Effect<RedisSentinel, ServerError, Scope.Scope> = Effect.flatMap(
+  find(redisServer.program),
+  (binary) => redisSentinelServer.start(binary, "heddle")
+)
 
 /**
  * One etcd cluster of `count` members, with a heartbeat of 50 ms and an election timeout of 500 ms. Ready when each member

@@ -11,6 +11,7 @@ import { find } from "../src/internal/Binaries.ts"
 import { tryLock, unlock } from "../src/internal/PidLock.ts"
 import * as Ports from "../src/internal/Ports.ts"
 import { isGone, isStopped, members } from "../src/internal/ProcessTree.ts"
+import { ask as redisAsk } from "../src/internal/redis.ts"
 import * as TempFolder from "../src/internal/TempFolder.ts"
 import { until } from "../src/internal/until.ts"
 import * as Server from "../src/Server.ts"
@@ -136,6 +137,54 @@ describe("redis", () => {
         assert.strictEqual((yield* redis.logs).split("Ready to accept connections").length, 4)
       }),
     20_000
+  )
+
+  it.live(
+    "of a cluster serve all slots between them, and keep their places without their data",
+    () =>
+      Effect.gen(function*() {
+        const nodes = yield* Servers.redisCluster({ replicas: 1 })
+        assert.strictEqual(nodes.length, 4)
+        const [first, , , replica = first] = nodes
+        for (const { port } of nodes) assert.match(yield* redisAsk(port, "CLUSTER INFO"), /cluster_slots_ok:16384/)
+        // "{}" has the slot 15257: the last master's.
+        const answers = yield* Effect.forEach(nodes, ({ port }) => ask(port, "SET {} v"))
+        assert.deepStrictEqual(answers.map((answer) => answer.slice(0, 12)), [
+          "-MOVED 15257",
+          "-MOVED 15257",
+          "+OK",
+          "-MOVED 15257"
+        ])
+        assert.match(yield* redisAsk(replica.port, "INFO replication"), /role:slave[^]*master_link_status:up/)
+        assert.strictEqual(yield* ask(first.port, "SET foo{06S} v"), "+OK")
+        yield* first.restart({ keepData: false })
+        assert.strictEqual(yield* ask(first.port, "GET foo{06S}"), "$-1")
+      }),
+    30_000
+  )
+
+  it.live(
+    "behind sentinels are a primary and its replica, and the replica takes the place of one that is gone",
+    () =>
+      Effect.gen(function*() {
+        const { name, primary, replica, sentinels } = yield* Servers.redisSentinel
+        const isPrimary = (port: number) =>
+          Effect.map(
+            redisAsk(sentinels[0].port, `SENTINEL GET-MASTER-ADDR-BY-NAME ${name}`),
+            (answer) => answer.includes(`${port}`)
+          )
+        assert.isTrue(yield* isPrimary(primary.port))
+        assert.strictEqual(yield* ask(primary.port, "SET k v"), "+OK")
+        yield* until(Effect.map(ask(replica.port, "GET k"), (value) => value === "v"), "10 seconds")
+        yield* primary.kill
+        assert.isTrue(yield* until(isPrimary(replica.port), "30 seconds"))
+        assert.isTrue(
+          yield* until(Effect.map(ask(replica.port, "SET k w"), (answer) => answer === "+OK"), "10 seconds")
+        )
+        yield* primary.restart()
+        assert.isTrue(yield* until(Effect.map(ask(primary.port, "GET k"), (value) => value === "w"), "30 seconds"))
+      }),
+    90_000
   )
 
   it.live("a stopped server does not answer until it continues", () =>
