@@ -1,33 +1,42 @@
 /**
- * The connections to a Redis server that stores share, set up so that a lock is safe on them.
+ * The connections to a Redis server, to the primary that sentinels know of, or to a cluster, which stores share; set up so
+ * that a lock is safe on them.
  *
  * A command is sent once and never again by itself, because a repeated command that has been executed already answers as
  * if somebody else held the lock. A command that cannot be sent now fails now. A connection on which nothing comes back is
- * replaced. Publications have a connection of their own.
+ * replaced. Publications have connections of their own.
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Lease } from "heddle/coordination"
-import { Redis as Client } from "ioredis"
-import type { RedisOptions } from "ioredis"
-import { unavailable } from "./internal/unavailable.ts"
+import { Alarm, Lease } from "heddle/coordination"
+import type { Cluster, Redis as Client, RedisOptions } from "ioredis"
+import { connectCluster, connectOne } from "./internal/connect.ts"
+import { OneSubscriber } from "./internal/OneSubscriber.ts"
+import { clusterSettingsOf, sentinelSettingsOf, type Settings, settingsOf } from "./internal/settings.ts"
+import { ShardSubscriber } from "./internal/ShardSubscriber.ts"
+import type { Subscriber } from "./internal/Subscriber.ts"
 
 /**
- * Two connections to one server. Both reconnect by themselves; `subscriber` comes back without its subscriptions.
+ * Connections that come back by themselves: one to a server, or one to each node of a cluster, and as many for publications.
  *
  * @category services
  * @since 0.1.0
  */
 export class Redis extends Context.Service<Redis, {
-  readonly commands: Client
-  readonly subscriber: Client
+  readonly commands: Client | Cluster
+  readonly subscriber: Subscriber
+  /** Where they lead, as errors name it. */
+  readonly address: string
+  /** Milliseconds. */
+  readonly commandTimeout: number
 }>()("heddle/Redis") {}
 
 /**
@@ -43,6 +52,13 @@ export interface Options {
   readonly host?: string | undefined
   /** Default 6379. */
   readonly port?: number | undefined
+  /**
+   * Nodes of a Redis Cluster, in place of `url`, `host` and `port`: some are enough, they tell of the others. User, password and
+   * TLS are the same for all nodes, from the first of these or from the fields below.
+   */
+  readonly cluster?: ReadonlyArray<string | Redacted.Redacted<string>> | undefined
+  /** The sentinels that know where the primary is, in place of `url`, `host` and `port`. */
+  readonly sentinel?: Sentinel | undefined
   readonly username?: string | undefined
   readonly password?: Redacted.Redacted<string> | undefined
   /** The number of the database. Default 0. */
@@ -56,19 +72,26 @@ export interface Options {
 }
 
 /**
- * Connects, and closes both connections with the layer. Fails when the server cannot be reached or refuses the password.
+ * Who knows where the primary is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sentinel {
+  /** What the sentinels call the primary and its replicas. */
+  readonly name: string
+  /** The sentinels, each as `redis://user:password@host:port`. User and password are those of the first, for the sentinels alone. */
+  readonly urls: ReadonlyArray<string | Redacted.Redacted<string>>
+}
+
+/**
+ * Connects, and closes all connections with the layer. Fails when nothing can be reached or the password is refused.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Redis, Lease.StoreUnavailable> =>
-  Layer.effect(
-    Redis,
-    Effect.flatMap(
-      settingsOf(options),
-      (settings) => Effect.all({ commands: connect(settings), subscriber: connect(settings) }, { concurrency: 2 })
-    )
-  )
+  Layer.effect(Redis, connect(options))
 
 /**
  * `layer`, with options from the configuration.
@@ -81,69 +104,44 @@ export const layerConfig = (
 ): Layer.Layer<Redis, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
-/** @internal */
-export type Settings = RedisOptions & { readonly connectTimeout: number; readonly replyMapping: "legacy" }
-
-/** @internal */
-export const settingsOf = (options: Options): Effect.Effect<Settings, Lease.StoreUnavailable> => {
-  const { db, host, password, port, tls, username } = options
-  const { url: given = "redis://localhost" } = options
-  const url = typeof given === "string" ? given : Redacted.value(given)
-  if (!URL.canParse(url)) return Effect.fail(noAddress)
-  const commandTimeout = Duration.toMillis(options.commandTimeout ?? "5 seconds")
-  return Effect.succeed({
-    ...partsOf(new URL(url)),
-    ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password: Redacted.value(password) }),
-    ...(db === undefined ? {} : { db }),
-    ...(tls === undefined ? {} : { tls }),
-    connectTimeout: Duration.toMillis(options.connectTimeout ?? "5 seconds"),
-    commandTimeout,
-    socketTimeout: commandTimeout / 2,
-    disconnectTimeout: 200,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    enableAutoPipelining: false,
-    autoResubscribe: false,
-    retryStrategy: (attempt) => Math.min(20 * attempt, 500),
-    replyMapping: "legacy",
-    lazyConnect: true
-  })
+const connect = (options: Options): Effect.Effect<Redis["Service"], Lease.StoreUnavailable, Scope.Scope> => {
+  const { cluster, host, port, sentinel, url } = options
+  const places = [cluster, sentinel, url ?? host ?? port].filter((place) => place !== undefined)
+  if (places.length > 1) return Effect.fail(ambiguous)
+  if (cluster !== undefined) return connectShards(options, cluster)
+  const settings = sentinel === undefined ? settingsOf(options) : sentinelSettingsOf(options, sentinel)
+  return Effect.flatMap(settings, connectServer)
 }
 
-const noAddress = new Lease.StoreUnavailable({
+const connectServer = (settings: Settings) =>
+  Effect.gen(function*() {
+    const address = settings.name === undefined
+      ? `${settings.host}:${settings.port}`
+      : `the primary of ${settings.name}`
+    const clients = Effect.all([connectOne(settings, address), connectOne(settings, address)], { concurrency: 2 })
+    const [commands, subscriber] = yield* clients
+    return {
+      commands,
+      subscriber: new OneSubscriber(subscriber),
+      address,
+      commandTimeout: settings.commandTimeout
+    }
+  })
+
+const connectShards = (options: Options, urls: NonNullable<Options["cluster"]>) =>
+  Effect.gen(function*() {
+    const settings = yield* clusterSettingsOf(options, urls)
+    const address = settings.nodes.map(({ host, port }) => `${host}:${port}`).join(",")
+    const commands = yield* connectCluster(settings, address)
+    const now = Alarm.monotonic(yield* Clock.Clock)
+    const subscriber = yield* Effect.acquireRelease(
+      Effect.sync(() => new ShardSubscriber(commands, settings.node, now)),
+      (subscriber) => Effect.sync(() => subscriber.close())
+    )
+    return { commands, subscriber, address, commandTimeout: settings.node.commandTimeout }
+  })
+
+const ambiguous = new Lease.StoreUnavailable({
   backend: "redis",
-  message: "the url of Redis is not an address: write redis://user:password@host:port/db"
+  message: "say where Redis is in one way: by `url` (or `host` and `port`), by `cluster`, or by `sentinel`"
 })
-
-const partsOf = (url: URL): RedisOptions => ({
-  host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-  port: Number(url.port || 6379),
-  db: Number(url.pathname.slice(1) || 0),
-  ...(url.username === "" ? {} : { username: decodeURIComponent(url.username) }),
-  ...(url.password === "" ? {} : { password: decodeURIComponent(url.password) }),
-  ...(url.protocol === "rediss:" ? { tls: {} } : {})
-})
-
-const connect = (settings: Settings): Effect.Effect<Client, Lease.StoreUnavailable, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => new Client(settings)),
-    (client) => Effect.sync(() => client.disconnect())
-  ).pipe(Effect.tap((client) =>
-    Effect.callback<void, Lease.StoreUnavailable>((resume) => {
-      let reason: unknown
-      // ioredis tells the reason here alone, and an error event that nobody listens to ends the process.
-      client.on("error", (error) => {
-        reason = error
-      })
-      client.connect().then(
-        () => resume(Effect.void),
-        (error: unknown) => resume(Effect.fail(unavailable(client, reason ?? error)))
-      )
-    }).pipe(Effect.timeoutOrElse({
-      duration: settings.connectTimeout,
-      orElse: () => Effect.fail(unavailable(client, `connect timeout of ${settings.connectTimeout} ms`))
-    }))
-  ))

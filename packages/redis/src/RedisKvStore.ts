@@ -1,5 +1,5 @@
 /**
- * Keeps small values under keys on a Redis server.
+ * Keeps small values under keys on a Redis server, on the primary behind sentinels, or on one node of a Redis Cluster.
  *
  * **Details**
  *
@@ -79,7 +79,7 @@ export const layerFrom = (options: StoreOptions = {}): Layer.Layer<Services, nev
     backend: "redis",
     steps: () =>
       Effect.flatMap(Redis.Redis, (redis) => {
-        const timeout = redis.commands.options.commandTimeout ?? 5000
+        const timeout = redis.commandTimeout
         const steps = kvSteps(redis, { prefix, history, timeout, recheck: 5000 })
         return Effect.andThen(warnOfEviction(redis.commands, "keys", /^allkeys/), steps)
       })

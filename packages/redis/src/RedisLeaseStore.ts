@@ -1,5 +1,5 @@
 /**
- * Keeps leases on a Redis server.
+ * Keeps leases on a Redis server, on the primary behind sentinels, or on a Redis Cluster.
  *
  * **Details**
  *
@@ -13,13 +13,17 @@
  * waiter asks again every `heartbeat`: one that has not for three of them counts as dead and is skipped. A lost push therefore
  * costs at most a heartbeat.
  *
+ * On a cluster the steps of one tick travel in one call for each slot, and grants are published in the slot: an inbox there,
+ * `<prefix>:inbox:{<tag>}:<session>`, is heard from the first wait in the slot on.
+ *
  * A token is the server's time in microseconds, or one more than the last if that is greater: tokens grow also when the
  * key is gone or the data is lost.
  *
  * **Gotchas**
  *
- * - Redis replicates after it has answered. A failover may forget a lease that was granted, and the next holder may be let in
- *   while the first still runs. Tokens then still grow: send them with each write.
+ * - Redis replicates after it has answered. A failover may forget a lease that was granted: its holder is told by the next
+ *   renewal, and the next holder may be let in before. Tokens still grow: send them with each write.
+ * - A step fails when a failover takes longer than `commandTimeout`, a lease is lost when it takes longer than its ttl.
  * - A step of the server's clock forward ends leases early. A step backward longer than a resource was free can repeat tokens.
  * - A release that does not arrive is sent again when the connection is back; if the process ends before, the ttl frees
  *   the permits.
@@ -81,7 +85,7 @@ export const layerFrom = (
       Effect.flatMap(Redis.Redis, (redis) => {
         const { owner = `${hostname()}:${process.pid}`, prefix = "heddle" } = options
         const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
-        const timeout = redis.commands.options.commandTimeout ?? 5000
+        const timeout = redis.commandTimeout
         const steps = redisSteps(redis, { prefix, owner, heartbeat, timeout })
         return Effect.andThen(
           warnOfEviction(redis.commands, "leases", /^(allkeys|volatile)/),

@@ -43,7 +43,7 @@ import { leaseKeys } from "./internal/leaseKeys.ts"
 import { connect } from "./internal/RedlockNode.ts"
 import { RedlockQuorum } from "./internal/RedlockQuorum.ts"
 import { RedlockSteps } from "./internal/redlockSteps.ts"
-import { settingsOf } from "./Redis.ts"
+import { settingsOf } from "./internal/settings.ts"
 
 /**
  * Which nodes there are, and how the leases are kept.

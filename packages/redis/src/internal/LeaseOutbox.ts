@@ -1,6 +1,7 @@
-import type { Redis } from "ioredis"
+import type { Cluster, Redis } from "ioredis"
 import type { Args, Header, Script } from "./leaseScript.ts"
 import { again, encode } from "./leaseScript.ts"
+import { isReply, passes } from "./passes.ts"
 
 /** One operation on a resource on its way to the server, and what to do with the answer. */
 export interface Op {
@@ -19,9 +20,12 @@ export interface Op {
 
 /** What the outbox needs of its surroundings. */
 export interface Surroundings {
-  readonly commands: Redis
+  readonly commands: Redis | Cluster
   readonly script: Script
-  readonly header: Header
+  /** What a batch with that key says once. */
+  readonly headerOf: (key: string) => Header
+  /** What the keys of one call must have in common; undefined: nothing. */
+  readonly slotOf: ((key: string) => number) | undefined
   readonly now: () => number
   /** Asks for a `look` at that instant. */
   readonly ring: (instant: number) => void
@@ -100,6 +104,12 @@ export class LeaseOutbox {
     this.queue = []
     if (this.closed) return ops.forEach((op) => op.onFail(new Error("the store is closed")))
     if (this.around.commands.status !== "ready") return this.keep(ops)
+    const { slotOf } = this.around
+    if (slotOf === undefined || ops.length === 1) return this.cut(ops)
+    for (const group of Map.groupBy(ops, ({ key }) => slotOf(key)).values()) this.cut(group)
+  }
+
+  private cut(ops: ReadonlyArray<Op>): void {
     if (ops.length <= most) return this.transmit(ops)
     for (let at = 0; at < ops.length; at += most) this.transmit(ops.slice(at, at + most))
   }
@@ -110,16 +120,17 @@ export class LeaseOutbox {
   }
 
   private transmit(all: ReadonlyArray<Op>): void {
-    const { commands, header, now, script } = this.around
+    const { commands, headerOf, now, script } = this.around
     const ops = all.filter((op) => op.until !== -Infinity)
-    if (ops.length === 0) return this.settled()
+    const [first] = ops
+    if (first === undefined) return this.settled()
     for (const op of ops) {
       if (++op.attempts === 1) continue
       this.resent.add(op)
       op.args = again(op.args)
     }
     const keys = ops.map((op) => op.key)
-    const batch = encode(header, ops)
+    const batch = encode(headerOf(first.key), ops)
     this.flying++
     const send = (command: "evalsha" | "eval", what: string): void => {
       const sentAt = now()
@@ -135,9 +146,14 @@ export class LeaseOutbox {
   }
 
   private answered(ops: ReadonlyArray<Op>, reply: string, sentAt: number): void {
+    const lines = reply.split("\n")
+    // The primary has become a replica. Whoever gives out its address knows who is the primary now.
+    if (reply.startsWith("EREADONLY ")) {
+      this.around.commands.disconnect(true)
+      return this.failed(ops, new Error(lines[0]?.slice(1)))
+    }
     this.flying--
     this.back(ops)
-    const lines = reply.split("\n")
     for (let i = 0; i < ops.length; i++) ops[i]?.onReply(lines[i] ?? "", sentAt)
     for (let i = ops.length; i < lines.length; i++) this.around.onPush((lines[i] ?? "").slice(1))
     this.settled()
@@ -147,7 +163,7 @@ export class LeaseOutbox {
     this.flying--
     this.back(ops)
     const now = this.around.now()
-    const refused = error instanceof Error && error.name === "ReplyError"
+    const refused = isReply(error) && !passes(error.message)
     const worth = (op: Op) => !this.closed && op.until > now && (op.insist || !refused)
     const left = ops.filter(worth)
     if (left.length > 0) this.keep(left)

@@ -10,21 +10,25 @@ type Resume<A> = (effect: Effect.Effect<A, Lease.StoreUnavailable>) => void
 export interface Surroundings {
   readonly outbox: LeaseOutbox
   readonly keyOf: (resource: string) => string
-  readonly header: Script.Header
+  /** Who claims where a claim names no other. */
+  readonly owner: string
+  /** Since which monotonic instant (ms) grants for that key are heard. */
+  readonly heardSince: (key: string) => number
   /** Milliseconds. */
   readonly timeout: number
   readonly heartbeat: number
   readonly patience: number
   readonly now: () => number
   readonly ring: (instant: number) => void
-  /** Told before all in line are asked for again. */
-  readonly onBeat: () => void
+  /** Told before all in line are asked for again, with their keys. */
+  readonly onBeat: (keys: ReadonlySet<string>) => void
   readonly failure: (error: unknown) => Lease.StoreUnavailable
 }
 
 /** A claim whose lease is not in its caller's hands yet. */
 class Waiter {
   readonly claim: LeaseBackend.Claim
+  readonly key: string
   /** Who waits for the answer, then who waits for the grant. */
   answer: Resume<LeaseBackend.Answer> | undefined
   granted: Resume<LeaseBackend.Granted> | undefined
@@ -47,8 +51,9 @@ class Waiter {
   asks = 0
   /** Whether a question may still reach the server after it was given up. */
   unsure = false
-  constructor(claim: LeaseBackend.Claim, answer: Resume<LeaseBackend.Answer>) {
+  constructor(claim: LeaseBackend.Claim, key: string, answer: Resume<LeaseBackend.Answer>) {
     this.claim = claim
+    this.key = key
     this.answer = answer
   }
 }
@@ -107,7 +112,7 @@ export class LeaseWaiters {
 
   readonly ask = (claim: LeaseBackend.Claim): Effect.Effect<LeaseBackend.Answer, Lease.StoreUnavailable> =>
     Effect.callback((resume) => {
-      const waiter = new Waiter(claim, resume)
+      const waiter = new Waiter(claim, this.around.keyOf(claim.resource), resume)
       this.all.set(claim.id, waiter)
       this.send(waiter)
     })
@@ -138,13 +143,20 @@ export class LeaseWaiters {
     this.around.ring(-Infinity)
   }
 
+  /** Asks again for those whose grants may have been pushed unheard. */
+  recheck(concerned: (key: string) => boolean): void {
+    for (const waiter of this.all.values()) {
+      if (waiter.op === undefined && waiter.outcome === undefined && concerned(waiter.key)) this.send(waiter)
+    }
+  }
+
   /** Asks again for those that are due, and answers when to look next. */
   look(): number {
     const now = this.around.now()
     const beating = this.beatAt <= now
     if (beating) {
       this.beatAt = this.all.size === 0 ? Infinity : now + this.around.heartbeat
-      this.around.onBeat()
+      this.around.onBeat(new Set([...this.all.values()].map(({ key }) => key)))
     }
     let next = this.beatAt
     const asked = new Set<string>()
@@ -163,10 +175,9 @@ export class LeaseWaiters {
 
   private send(waiter: Waiter, renewed = false): void {
     const { claim } = waiter
-    const args = Script.claim(claim, this.around.header)
-    const key = this.around.keyOf(claim.resource)
+    const args = Script.claim(claim, this.around)
     const until = this.around.now() + this.around.timeout
-    const op = new Question(this, waiter, key, waiter.asks++ === 0 ? args : Script.again(args), until, renewed)
+    const op = new Question(this, waiter, waiter.key, waiter.asks++ === 0 ? args : Script.again(args), until, renewed)
     waiter.op = op
     this.around.outbox.add(op)
   }
@@ -227,7 +238,10 @@ export class LeaseWaiters {
       waiter.early = undefined
       this.pushed(waiter, line)
     }
-    if (first === undefined || waiter.outcome !== undefined) return
+    if (waiter.outcome !== undefined) return
+    const since = this.around.heardSince(waiter.key)
+    if (waiter.op === undefined && sentAt < since && since !== Infinity) this.send(waiter)
+    if (first === undefined) return
     waiter.answer = undefined
     first(Effect.succeed({ _tag: "Queued", granted: this.turn(waiter) }))
   }
@@ -262,7 +276,7 @@ export class LeaseWaiters {
     this.drop(waiter)
     const { claim } = waiter
     this.around.outbox.add({
-      key: this.around.keyOf(claim.resource),
+      key: waiter.key,
       args: Script.renew(claim),
       until: this.around.now() + this.around.timeout,
       insist: false,

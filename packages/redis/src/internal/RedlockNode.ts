@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
-import type { Settings } from "../Redis.ts"
 import type { Script } from "./leaseScript.ts"
+import type { Settings } from "./settings.ts"
 
 /** How the nodes are reached. Times are milliseconds. */
 export interface NodeSettings {

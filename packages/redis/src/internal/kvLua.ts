@@ -15,10 +15,12 @@
  * ARGV: how many revisions to keep, the channel, then the operations as `kvScript` writes them. Answers in how many
  * milliseconds the next lease ends (-1: there is none), then one answer an operation.
  *
+ * `sharded`: for the node of a cluster, which publishes in the slot of the keys.
+ *
  * The invariants: a revision is above all before it, also when the newest are lost with a failover or all with the data,
  * because it is no less than the time in microseconds; and an entry of the stream follows the revision that it names and no other.
  */
-export const kvLua = (time: string): string => `
+export const kvLua = (time: string, sharded: boolean): string => `
 local META, ENTRIES, ORDER, LEASES, BOUND, LOG = unpack(KEYS)
 local kept, channel, at = ARGV[1], ARGV[2], 2
 ${time}
@@ -209,7 +211,7 @@ next = next == math.huge and "-1" or number(math.max(0, math.ceil((next - micros
 if rev ~= began then
   local told = { number(began), number(rev), tonumber(next) }
   for i = 1, #touched <= 32 and #touched or 0 do told[i + 3] = touched[i] end
-  redis.call("PUBLISH", channel, cjson.encode(told))
+  redis.call("${sharded ? "SPUBLISH" : "PUBLISH"}", channel, cjson.encode(told))
 end
 return { next, answers }
 `

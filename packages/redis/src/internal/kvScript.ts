@@ -10,16 +10,21 @@ export interface Script {
 }
 
 /** The script, given Lua that sets `micros`: the time in microseconds since 1970. */
-export const scriptWith = (time: string): Script => {
-  const lua = kvLua(time)
+export const scriptWith = (time: string, sharded = false): Script => {
+  const lua = kvLua(time, sharded)
   return { lua, sha: createHash("sha1").update(lua).digest("hex") }
 }
 
-/** The script on the server's own clock. */
-export const kvScript: Script = scriptWith(`
+const serverTime = `
 local time = redis.call("TIME")
 local micros = time[1] * 1000000 + time[2]
-`)
+`
+
+/** The script on the server's own clock. */
+export const kvScript: Script = scriptWith(serverTime)
+
+/** The same for the node of a cluster. */
+export const shardedKvScript: Script = scriptWith(serverTime, true)
 
 /** What the server answers with. */
 export type Reply = Buffer | number | null | ReadonlyArray<Reply>

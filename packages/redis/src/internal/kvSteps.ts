@@ -9,6 +9,7 @@ import * as Script from "./kvScript.ts"
 import { escape } from "./leaseKeys.ts"
 import { proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
+import { isReply, isUnsent, passes } from "./passes.ts"
 import { unavailable } from "./unavailable.ts"
 
 export interface StepsOptions {
@@ -30,13 +31,14 @@ export const kvKeys = (prefix: string) => {
 
 /** The steps of a key-value store on these connections. */
 export const kvSteps = (
-  { commands, subscriber }: Redis["Service"],
+  { address, commands, subscriber }: Redis["Service"],
   options: StepsOptions
 ): Effect.Effect<KvBackend.Steps, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { history, recheck, timeout } = options
     const { channel, keys } = kvKeys(options.prefix)
-    const failure = (error: unknown) => unavailable(commands, error)
+    const script = subscriber.sharded ? Script.shardedKvScript : Script.kvScript
+    const failure = (error: unknown) => unavailable(address, error)
 
     const alarm: Alarm.Alarm<never> = new Alarm.Alarm(
       yield* Clock.Clock,
@@ -62,11 +64,11 @@ export const kvSteps = (
             },
             (error: unknown) =>
               command === "evalsha" && error instanceof Error && error.message.startsWith("NOSCRIPT")
-                ? call("eval", Script.kvScript.lua)
-                : onFail(error, isReply(error) ? "refused" : "lost")
+                ? call("eval", script.lua)
+                : onFail(error, fateOf(error))
           )
         }
-        call("evalsha", Script.kvScript.sha)
+        call("evalsha", script.sha)
       }
     })
 
@@ -82,19 +84,18 @@ export const kvSteps = (
       now,
       ring,
       refusal,
-      listen: yield* kvListen({
+      listen: kvListen({
         subscriber,
         channel,
         refusal,
-        onMessage: (message) => watches.hear(Script.wordOf(message)),
-        onAgain: () => watches.wake()
+        hearer: { onMessage: (message) => watches.hear(Script.wordOf(message)), onAgain: () => watches.wake() }
       }),
       revision: outbox.ask(Script.now, Script.revisionOf),
       since: (target, from, seen) => outbox.ask(Script.since(target, from, seen), Script.sinceOf),
       check: (onRevision) => {
         outbox.send(Script.now, (reply) => onRevision(Script.revisionOf(reply)), ignore)
         // A silent connection for publications is noticed, and replaced, by a question that it does not answer.
-        subscriber.ping().catch(ignore)
+        subscriber.ping()
       }
     })
 
@@ -131,8 +132,8 @@ const ignore = () => {}
 const sizeOf = ({ writes }: KvBackend.Commit): number =>
   writes.reduce((sum, write) => sum + (write._tag === "Put" ? write.value.byteLength : 0), 0)
 
-const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
+const fateOf = (error: unknown): KvOutbox.Fate =>
+  isFinal(error) ? "refused" : isReply(error) || isUnsent(error) ? "undone" : "lost"
 
 /** Whether a server that answers so will answer so again. */
-const isFinal = (error: unknown): boolean =>
-  isReply(error) && !/^(LOADING|BUSY|READONLY|MASTERDOWN)/.test(error.message)
+const isFinal = (error: unknown): boolean => isReply(error) && !passes(error.message)

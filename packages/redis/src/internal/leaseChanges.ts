@@ -4,57 +4,46 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Lease, LeaseBackend } from "heddle/coordination"
-import type { Redis } from "ioredis"
-import { exactly } from "./leaseKeys.ts"
+import type { Redis } from "../Redis.ts"
 import type { Looked } from "./leaseScript.ts"
 import { listen } from "./listen.ts"
 
 /** What the observers need of their surroundings. */
-export interface Surroundings {
-  readonly commands: Redis
-  readonly subscriber: Redis
+export interface Surroundings extends Pick<Redis["Service"], "commands" | "subscriber"> {
   readonly failure: (error: unknown) => Lease.StoreUnavailable
   readonly channelOf: (resource: string) => string
   readonly look: (resource: string) => Effect.Effect<Looked, Lease.StoreUnavailable>
 }
 
-/**
- * Observes resources: looks when the server notes a change, when a lease or a waiter may end by itself, and after a gap
- * in the notes. The server only notes changes while somebody subscribes by pattern, so that is how it is done here.
- */
+/** Observes resources: looks when the server notes a change, when a lease or a waiter may end by itself, and after a gap. */
 export const leaseChanges = (
   { channelOf, commands, failure, look, subscriber }: Surroundings
 ): Effect.Effect<LeaseBackend.Steps["changes"], never, Scope.Scope> =>
   Effect.gen(function*() {
-    const observers = new Map<string, Set<Latch.Latch>>()
-    const wake = (pattern: string) => observers.get(pattern)?.forEach((latch) => latch.openUnsafe())
-    const wakeAll = () => [...observers.keys()].forEach(wake)
-    yield* listen(subscriber, "pmessage", (pattern = "") => wake(pattern))
-    yield* listen(commands, "ready", wakeAll)
-    yield* listen(subscriber, "ready", () => {
-      if (observers.size > 0) subscriber.psubscribe(...observers.keys()).then(wakeAll, () => {})
-    })
+    const observers = new Set<Latch.Latch>()
+    yield* listen(commands, "ready", () => observers.forEach((latch) => latch.openUnsafe()))
 
-    const observe = (pattern: string) =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const latch = Latch.makeUnsafe(false)
-          observers.set(pattern, (observers.get(pattern) ?? new Set()).add(latch))
-          return latch
-        }),
-        (latch) =>
-          Effect.sync(() => {
-            const all = observers.get(pattern)
-            all?.delete(latch)
-            if (all?.size !== 0) return
-            observers.delete(pattern)
-            subscriber.punsubscribe(pattern).catch(() => {})
-          })
-      ).pipe(Effect.tap(() => Effect.tryPromise({ try: () => subscriber.psubscribe(pattern), catch: failure })))
+    const observe = (channel: string) =>
+      Effect.gen(function*() {
+        const latch = Latch.makeUnsafe(false)
+        const wake = () => void latch.openUnsafe()
+        const hearer = { onMessage: wake, onAgain: wake }
+        yield* Effect.acquireRelease(
+          Effect.sync(() => observers.add(latch)),
+          () =>
+            Effect.sync(() => {
+              observers.delete(latch)
+              subscriber.leave(channel, hearer)
+            })
+        )
+        // The server notes only what somebody hears of.
+        yield* Effect.tryPromise({ try: () => subscriber.join(channel, hearer, true), catch: failure })
+        return latch
+      })
 
     return (resource) =>
       Stream.callback<Lease.Inspection, Lease.StoreUnavailable>((queue) =>
-        Effect.flatMap(observe(exactly(channelOf(resource))), (latch) =>
+        Effect.flatMap(observe(channelOf(resource)), (latch) =>
           Effect.forever(Effect.suspend(() => {
             latch.closeUnsafe()
             return Effect.flatMap(look(resource), ({ inspection, next }) => {

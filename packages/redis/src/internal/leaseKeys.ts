@@ -2,8 +2,8 @@
 export interface LeaseKeys {
   /** The resource's own key; its line adds `:q` and `:w`. All three hash to one slot. */
   readonly resource: (resource: string) => string
-  /** Where the grants of a session are published. */
-  readonly inbox: (session: string) => string
+  /** Where the grants of a session are published; on a cluster in the slot of that tag. */
+  readonly inbox: (session: string, tag?: string) => string
   /** Where changes of the resource with this key are noted. */
   readonly changes: (key: string) => string
 }
@@ -12,7 +12,7 @@ export const leaseKeys = (prefix: string): LeaseKeys => {
   const start = escape(prefix)
   return {
     resource: (resource) => `${start}:{${escape(resource)}}`,
-    inbox: (session) => `${start}:inbox:${session}`,
+    inbox: (session, tag) => `${start}:inbox:${tag === undefined ? "" : `{${tag}}:`}${session}`,
     changes: (key) => `${key}:changes`
   }
 }

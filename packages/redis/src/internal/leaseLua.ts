@@ -11,16 +11,17 @@ import { leaseLuaSteps } from "./leaseLuaSteps.ts"
  * a line `P<id> <token> <ttl>` for each grant to a waiter of the caller's own session. Grants to others are published to
  * their inbox, one message `<id> <token> <ttl>` a line.
  *
- * An operation that fails answers `E<why>`, and the others go on.
+ * An operation that fails answers `E<why>`, and the others go on. `sharded`: for the nodes of a cluster, which publish in the
+ * slot of the keys.
  */
-export const leaseLua = (time: string): string => `
+export const leaseLua = (time: string, sharded: boolean): string => `
 local args = cjson.decode(ARGV[1])
 local session, inbox, patience, default = args[1], args[2], args[3], args[4]
 ${time}
 local now = micros / 1000
 local spread, call, format, sub = unpack, redis.call, string.format, string.sub
 local pack, unpack = cmsgpack.pack, cmsgpack.unpack
-local listened = call("PUBSUB", "NUMPAT") > 0
+local listened = ${sharded ? "true" : `call("PUBSUB", "NUMPAT") > 0`}
 local states, changed, replies, mine, others = {}, {}, {}, {}, {}
 
 local function number(n) return format("%.0f", n) end
@@ -71,9 +72,15 @@ for key, s in pairs(states) do
   end
 end
 if listened then
-  for key in pairs(changed) do call("PUBLISH", key .. ":changes", "") end
+  for key in pairs(changed) do ${sharded ? noteInShard : note} end
 end
-for to, list in pairs(others) do call("PUBLISH", inbox .. to, table.concat(list, "\\n")) end
+for to, list in pairs(others) do call("${sharded ? "SPUBLISH" : "PUBLISH"}", inbox .. to, table.concat(list, "\\n")) end
 for _, push in ipairs(mine) do replies[#replies + 1] = "P" .. push end
 return table.concat(replies, "\\n")
 `
+
+const note = `call("PUBLISH", key .. ":changes", "")`
+const noteInShard = `
+    local channel = key .. ":changes"
+    if call("PUBSUB", "SHARDNUMSUB", channel)[2] > 0 then call("SPUBLISH", channel, "") end
+  `

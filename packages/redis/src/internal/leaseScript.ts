@@ -9,16 +9,21 @@ export interface Script {
 }
 
 /** The script, given Lua that sets `micros`: the time in microseconds since 1970. */
-export const scriptWith = (time: string): Script => {
-  const lua = leaseLua(time)
+export const scriptWith = (time: string, sharded = false): Script => {
+  const lua = leaseLua(time, sharded)
   return { lua, sha: createHash("sha1").update(lua).digest("hex") }
 }
 
-/** The script on the server's own clock. */
-export const leaseScript: Script = scriptWith(`
+const serverTime = `
 local time = redis.call("TIME")
 local micros = time[1] * 1000000 + time[2]
-`)
+`
+
+/** The script on the server's own clock. */
+export const leaseScript: Script = scriptWith(serverTime)
+
+/** The same for the nodes of a cluster. */
+export const shardedLeaseScript: Script = scriptWith(serverTime, true)
 
 /** What a batch says once for all of its operations: whose it is, and what holds for each claim in it. */
 export interface Header {
@@ -33,7 +38,7 @@ export interface Header {
 
 export type Args = ReadonlyArray<string | number>
 
-export const claim = (claim: LeaseBackend.Claim, { owner }: Header): Args => {
+export const claim = (claim: LeaseBackend.Claim, { owner }: Pick<Header, "owner">): Args => {
   const { id, limit, permits, tokens, ttl, value } = claim
   const wait = claim.wait ? 1 : 0
   const own = claim.owner === owner

@@ -5,12 +5,14 @@ import { Alarm } from "heddle/coordination"
 import type { Lease, LeaseBackend } from "heddle/coordination"
 import type { Redis } from "../Redis.ts"
 import { leaseChanges } from "./leaseChanges.ts"
+import { leaseInboxes } from "./leaseInboxes.ts"
 import { leaseKeys } from "./leaseKeys.ts"
 import type { Op } from "./LeaseOutbox.ts"
 import { LeaseOutbox } from "./LeaseOutbox.ts"
 import * as Script from "./leaseScript.ts"
 import { LeaseWaiters, proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
+import { slotOf } from "./slots.ts"
 import { unavailable } from "./unavailable.ts"
 
 export interface StepsOptions {
@@ -29,12 +31,11 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
   session: string
 ): Effect.Effect<LeaseBackend.Steps, Lease.StoreUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
-    const { commands, subscriber } = redis
+    const { address, commands, subscriber } = redis
     const { heartbeat, owner, timeout } = options
     const keys = leaseKeys(options.prefix)
     const patience = 3 * heartbeat
-    const inbox = keys.inbox(session)
-    const failure = (error: unknown) => unavailable(commands, error)
+    const failure = (error: unknown) => unavailable(address, error)
     const keyOf = keys.resource
 
     const alarm: Alarm.Alarm<never> = new Alarm.Alarm(
@@ -43,11 +44,11 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
     )
     const now = () => alarm.now()
     const ring = (instant: number) => alarm.ring(instant)
-    const header = { session, inbox: keys.inbox(""), patience, owner }
     const outbox: LeaseOutbox = new LeaseOutbox({
       commands,
-      script: Script.leaseScript,
-      header,
+      script: subscriber.sharded ? Script.shardedLeaseScript : Script.leaseScript,
+      headerOf: (key) => ({ session, inbox: inboxes.channelOf(key), patience, owner }),
+      slotOf: subscriber.sharded ? slotOf : undefined,
       now,
       ring,
       onPush: (line) => waiters.push(line)
@@ -55,15 +56,28 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
     const waiters: LeaseWaiters = new LeaseWaiters({
       outbox,
       keyOf,
-      header,
+      owner,
       timeout,
       heartbeat,
       patience,
       now,
       ring,
-      // A silent connection for publications is noticed, and replaced, by a question that it does not answer.
-      onBeat: () => void subscriber.ping().catch(() => {}),
+      heardSince: (key) => inboxes.since(key),
+      onBeat: (keys) => {
+        inboxes.keep(keys)
+        // A silent connection for publications is noticed, and replaced, by a question that it does not answer.
+        subscriber.ping()
+      },
       failure
+    })
+    const inboxes = yield* leaseInboxes({
+      subscriber,
+      session,
+      keys,
+      now,
+      failure,
+      onPush: (line) => waiters.push(line),
+      onGap: (concerned) => waiters.recheck(concerned)
     })
 
     const send = (
@@ -130,17 +144,10 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
       look
     })
 
-    yield* listen(subscriber, "message", (channel = "", message = "") => {
-      if (channel === inbox) { for (const line of message.split("\n")) waiters.push(line) }
-    })
-    yield* listen(subscriber, "ready", () => {
-      subscriber.subscribe(inbox).then(waiters.beat, ignore)
-    })
     yield* listen(commands, "ready", () => {
       outbox.resend()
       waiters.beat()
     })
-    yield* Effect.tryPromise({ try: () => subscriber.subscribe(inbox), catch: failure })
     yield* Effect.forkScoped(alarm.run)
     yield* Effect.addFinalizer(() =>
       Effect.callback<void>((resume) => {

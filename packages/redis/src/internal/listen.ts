@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Redis } from "ioredis"
+import type { Cluster, Redis } from "ioredis"
 
 /** Listens to an event of a connection until the scope closes. */
 export const listen = (
-  client: Redis,
-  event: "message" | "pmessage" | "ready",
-  listener: (...args: Array<string>) => void
+  client: Redis | Cluster,
+  event: "ready",
+  listener: () => void
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => void client.on(event, listener)),

@@ -1,13 +1,11 @@
 import { Lease } from "heddle/coordination"
-import type { Redis } from "ioredis"
 
 /** What a failed command or connection means to the caller, and what to look at. */
-export const unavailable = (client: Redis, cause: unknown): Lease.StoreUnavailable => {
-  const { host, path, port } = client.options
+export const unavailable = (address: string, cause: unknown): Lease.StoreUnavailable => {
   const text = cause instanceof Error
     ? cause.message || ("code" in cause ? String(cause.code) : cause.name)
     : String(cause)
-  const message = `Redis at ${path ?? `${host}:${port}`} ${meaning(text)}`
+  const message = `Redis at ${address} ${meaning(text)}`
   // ioredis hangs the command and its arguments on its errors, the password among them.
   const quiet = cause instanceof Error && !("command" in cause)
   return new Lease.StoreUnavailable({ backend: "redis", message, ...(quiet ? { cause } : {}) })
@@ -26,10 +24,12 @@ const meanings: ReadonlyArray<readonly [RegExp, string]> = [
   ],
   [/^OOM/, "is out of memory: raise maxmemory or remove keys"],
   [/^READONLY/, "is a replica: connect to the primary"],
+  [/^NOREPLICAS/, "has fewer replicas than min-replicas-to-write asks for: see whether they run and can reach it"],
+  [/^CLUSTERDOWN/, "has slots that nobody serves: see which of its masters is down and has no replica"],
   [/^WRONGTYPE/, "holds something else under this key: give the store a prefix of its own"],
   [/timed out|timeout|didn't receive/i, "did not answer in time: see whether it is paused, overloaded or cut off"],
   [
-    /ECONN|ENOTFOUND|EAI_AGAIN|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|closed|aborted|isn't writeable|max retries|write after/i,
+    /ECONN|ENOTFOUND|EAI_AGAIN|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|closed|aborted|isn't writeable|max retries|write after|None of startup nodes|sentinels are unreachable|Cluster isn't ready/i,
     "cannot be reached: see whether it runs there and the network lets it through"
   ]
 ]

@@ -1,0 +1,66 @@
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Lease } from "heddle/coordination"
+import { Cluster, Redis } from "ioredis"
+import type { ClusterSettings, Settings } from "./settings.ts"
+import { unavailable } from "./unavailable.ts"
+
+/** Connects to a server; closes the connection with the scope. */
+export const connectOne = (
+  settings: Settings,
+  address: string
+): Effect.Effect<Redis, Lease.StoreUnavailable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Redis(settings)),
+    (client) => Effect.sync(() => client.disconnect())
+  ).pipe(Effect.tap((client) => connected(client, "error", address, settings.connectTimeout)))
+
+/** Connects to all masters of a cluster; closes the connections with the scope. */
+export const connectCluster = (
+  { cluster, node, nodes }: ClusterSettings,
+  address: string
+): Effect.Effect<Cluster, Lease.StoreUnavailable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Cluster([...nodes], cluster)),
+    (client) => Effect.sync(() => client.disconnect())
+  ).pipe(
+    Effect.tap((client) => connected(client, "node error", address, node.connectTimeout)),
+    // A step that came while its node's connection is made would have to be sent again.
+    Effect.tap((client) =>
+      Effect.promise(() =>
+        Promise.allSettled(client.nodes("master").map((node) => node.status === "wait" ? node.connect() : node.ping()))
+      ).pipe(Effect.timeoutOption(node.connectTimeout))
+    )
+  )
+
+interface Connection {
+  connect(): Promise<void>
+  on(event: string, listener: (error: unknown) => void): unknown
+}
+
+const connected = (
+  client: Connection,
+  reasons: "error" | "node error",
+  address: string,
+  connectTimeout: number
+): Effect.Effect<void, Lease.StoreUnavailable> =>
+  Effect.callback<void, Lease.StoreUnavailable>((resume) => {
+    let reason: unknown
+    // ioredis tells the reason there alone, and an error event that nobody listens to ends the process.
+    client.on("error", (error) => {
+      if (reasons === "error") reason = error
+    })
+    // What a node says counts for more than that its connection was closed then.
+    client.on("node error", (error) => {
+      if (reason === undefined || !isClosing(error)) reason = error
+    })
+    client.connect().then(
+      () => resume(Effect.void),
+      (error: unknown) => resume(Effect.fail(unavailable(address, reason ?? error)))
+    )
+  }).pipe(Effect.timeoutOrElse({
+    duration: connectTimeout,
+    orElse: () => Effect.fail(unavailable(address, `connect timeout of ${connectTimeout} ms`))
+  }))
+
+const isClosing = (error: unknown): boolean => error instanceof Error && error.message === "Connection is closed."

@@ -1,0 +1,318 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Servers } from "@heddle/testkit"
+import { kvStoreLaws, leaseStoreLaws } from "@heddle/testkit/laws"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { LeaseStore } from "heddle/coordination"
+import { Redis as Client } from "ioredis"
+import { RedisKvStore, RedisLeaseStore } from "../src/index.ts"
+import { kvKeys } from "../src/internal/kvSteps.ts"
+import { slotOf, tagOf } from "../src/internal/slots.ts"
+
+const scope = Scope.makeUnsafe()
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+/** A cluster, with a connection to each of its nodes. */
+const start = (replicas: number) =>
+  Effect.gen(function*() {
+    const servers = yield* Servers.redisCluster({ replicas })
+    const nodes = yield* Effect.forEach(servers, (server) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => new Client(server.url).on("error", () => {})),
+          (client) => Effect.sync(() => client.disconnect())
+        ),
+        (client) => ({ server, client })
+      ))
+    const options = {
+      cluster: servers.map(({ url }) => url),
+      commandTimeout: "2 seconds",
+      heartbeat: "200 millis"
+    } as const
+    return { nodes, options }
+  })
+type Nodes = Effect.Success<ReturnType<typeof start>>["nodes"]
+
+const [{ nodes, options }, replicated] = await Effect.runPromise(
+  Scope.provide(Effect.all([start(0), start(1)], { concurrency: 2 }), scope)
+)
+const { cluster } = options
+
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+
+const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
+  inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))
+
+const sum = (all: ReadonlyArray<number>) => all.reduce((sum, one) => sum + one, 0)
+const onAll = <A>(use: (client: Client) => Promise<A>): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.promise(() => Promise.all(nodes.map(({ client }) => use(client))))
+
+/** The master that serves the key. */
+const masterOf = (key: string, all: Nodes = nodes) =>
+  Effect.gen(function*() {
+    const slot = slotOf(key)
+    for (const { client } of all) {
+      const map = yield* Effect.promise(() => client.cluster("SLOTS").catch(() => []))
+      const range = map.find(([from, to]) => Number(from) <= slot && slot <= Number(to))
+      const node = all.find(({ server }) => server.port === range?.[2]?.[1])
+      if (node !== undefined) return node
+    }
+    return yield* Effect.die(new Error(`nobody serves ${key}`))
+  })
+
+const forget = (key: string) => Effect.flatMap(masterOf(key), ({ client }) => Effect.promise(() => client.del(key)))
+const restart = Effect.forEach(nodes, ({ server }) => server.restart(), { concurrency: "unbounded" })
+const kv = kvKeys("heddle")
+
+leaseStoreLaws("redis cluster", RedisLeaseStore.layer(options), {
+  shared: true,
+  weighted: true,
+  resizable: true,
+  fair: true,
+  described: true,
+  worker: { module: new URL("fixtures/clusterWorker.ts", import.meta.url), env: { REDIS_CLUSTER: cluster.join(",") } },
+  forget: (resource) => forget(`heddle:{${resource}}`),
+  wipe: onAll((redis) => redis.flushall()),
+  restart,
+  remnants: Effect.map(onAll((redis) => redis.dbsize()), sum)
+})
+
+kvStoreLaws("redis cluster", RedisKvStore.layer({ cluster, commandTimeout: "2 seconds" }), {
+  shared: true,
+  compact: forget(kv.keys[5] ?? ""),
+  leastTtl: 600,
+  restart
+})
+
+const store = (more: RedisLeaseStore.Options = {}) =>
+  Effect.map(
+    Layer.build(Layer.fresh(RedisLeaseStore.layer({ ...options, ...more }))),
+    Context.get(LeaseStore.LeaseStore)
+  )
+
+/** Completes when this many wait for the resource. */
+const waiting = (resource: string, count: number) =>
+  eventually(Effect.flatMap(
+    masterOf(`heddle:{${resource}}`),
+    ({ client }) =>
+      Effect.promise(() => client.hlen(`heddle:{${resource}}:w`).then((now) => now === count, () => false))
+  ))
+
+/** Completes when this many inboxes are heard at the node. */
+const heard = (client: Client, count: number) =>
+  eventually(Effect.map(
+    Effect.promise(() => client.call("PUBSUB", "SHARDCHANNELS", "heddle:inbox:*")),
+    (found) => Array.isArray(found) && found.length === count
+  ))
+
+/** So many resources of one slot. */
+const neighbours = (slot: number, count: number): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  for (let n = 0; found.length < count; n++) if (slotOf(`${n}`) === slot) found.push(`${n}`)
+  return found
+}
+
+const calls = Effect.map(
+  onAll((redis) => redis.info("commandstats")),
+  (stats) => sum(stats.map((stat) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(stat)?.[1] ?? 0)))
+)
+
+const info = (client: Client, what: RegExp) =>
+  eventually(Effect.promise(() => client.info("replication").then((found) => what.test(found), () => false)))
+const isMaster = ({ client }: Nodes[number]) => info(client, /role:master/)
+const replicates = ({ client }: Nodes[number]) => info(client, /role:slave[^]*master_link_status:up/)
+
+/** Moves a slot with all its keys, as resharding does. */
+const move = (slot: number, from: Nodes[number], to: Nodes[number]) =>
+  Effect.promise(async () => {
+    const [source, target] = await Promise.all([from, to].map(({ client }) => client.cluster("MYID")))
+    await to.client.cluster("SETSLOT", slot, "IMPORTING", String(source))
+    await from.client.cluster("SETSLOT", slot, "MIGRATING", String(target))
+    const keys = await from.client.cluster("GETKEYSINSLOT", slot, 100)
+    if (keys.length > 0) await from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys)
+    for (const { client } of [to, from, ...nodes]) await client.cluster("SETSLOT", slot, "NODE", String(target))
+  })
+
+describe("slots", () => {
+  it("are those of the specification, and each has a tag", () => {
+    assert.strictEqual(slotOf("123456789"), 0x31c3)
+    assert.strictEqual(slotOf("a{user1000}.following"), slotOf("user1000"))
+    assert.strictEqual(slotOf("foo{{bar}}zap"), slotOf("{bar"))
+    assert.notStrictEqual(slotOf("foo{}{bar}"), slotOf("bar"))
+    for (let slot = 0; slot < 16_384; slot++) assert.strictEqual(slotOf(tagOf(slot)), slot)
+  })
+
+  it.live("are the server's own", () =>
+    Effect.forEach(
+      ["a", "ä😀", "x{y}z", "{}{y}", "{"],
+      (key) =>
+        Effect.map(onAll((redis) => redis.cluster("KEYSLOT", key)), ([slot]) => assert.strictEqual(slot, slotOf(key)))
+    ))
+})
+
+describe("a lease store on Redis Cluster", () => {
+  it.live("takes all leases of one tick and one slot in one call", () =>
+    Effect.gen(function*() {
+      const one = yield* store()
+      const resources = [...neighbours(1, 3), ...neighbours(9000, 4)]
+      yield* Effect.forEach(resources, (resource) => Effect.scoped(one.claim({ resource })))
+      yield* eventually(Effect.map(onAll((redis) => redis.keys("heddle:{*")), (left) => left.flat().length === 0))
+      const before = yield* calls
+      const leases = yield* Effect.forEach(resources, (resource) => one.claim({ resource }), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual((yield* calls) - before, 2)
+      yield* Effect.forEach(leases, (lease) => lease.release, { concurrency: "unbounded" })
+      assert.strictEqual((yield* calls) - before, 4)
+    }))
+
+  it.live("hands over by a push alone, and hears an inbox only where somebody waits", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store({ heartbeat: "1 hour" }), yield* store({ heartbeat: "1 hour" })]
+      const { client } = yield* masterOf("{pushed}")
+      const holder = yield* other.claim({ resource: "pushed", ttl: "1 hour" })
+      yield* heard(client, 0)
+      const waiter = yield* Effect.forkChild(one.claim({ resource: "pushed" }))
+      yield* heard(client, 1)
+      yield* waiting("pushed", 1)
+      yield* holder.release
+      yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+    }))
+
+  it.live("stops to hear when nobody waits any more", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store(), yield* store()]
+      const { client } = yield* masterOf("{quiet}")
+      const holder = yield* other.claim({ resource: "quiet" })
+      const waiter = yield* Effect.forkChild(one.claim({ resource: "quiet" }))
+      yield* heard(client, 1)
+      yield* holder.release
+      yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+      yield* heard(client, 0)
+    }))
+
+  it.live("finds a grant that was made before its inbox was heard", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store({ heartbeat: "1 hour" }), yield* store()]
+      // The first wait in a slot, and the release in the same tick, over and over.
+      for (const resource of neighbours(7000, 20)) {
+        const holder = yield* other.claim({ resource })
+        const waiter = yield* Effect.forkChild(one.claim({ resource }), { startImmediately: true })
+        holder.releaseUnsafe()
+        yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+      }
+    }))
+
+  it.live(
+    "keeps its places in line, and hears of its turn, when the slot moves to another node",
+    () =>
+      Effect.gen(function*() {
+        const [one, other] = [yield* store({ heartbeat: "1 hour" }), yield* store()]
+        const key = "heddle:{moving}"
+        const from = yield* masterOf(key)
+        const to = nodes.find((node) => node !== from) ?? from
+        const holder = yield* other.claim({ resource: "moving", ttl: "1 hour" })
+        const waiter = yield* Effect.forkChild(one.claim({ resource: "moving" }))
+        yield* waiting("moving", 1)
+        yield* heard(from.client, 1)
+        yield* move(slotOf(key), from, to)
+        yield* heard(to.client, 1)
+        yield* holder.release
+        yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+        yield* move(slotOf(key), to, from)
+      }),
+    60_000
+  )
+
+  it.live(
+    "keeps a lease and its line over a failover, and reports one lost that the new master does not know",
+    () =>
+      Effect.gen(function*() {
+        const { nodes } = replicated
+        // A step waits for as long as a failover may take.
+        const options = { ...replicated.options, commandTimeout: "10 seconds" } as const
+        const [first, , , second = first] = nodes
+        const resource = neighbours(0, 1)[0] ?? ""
+        const [one, other] = [yield* store(options), yield* store(options)]
+
+        const held = yield* one.claim({ resource, ttl: "1 minute" })
+        const waiter = yield* Effect.forkChild(other.claim({ resource, ttl: "6 seconds" }))
+        yield* Effect.promise(() => second.client.readonly())
+        yield* eventually(Effect.promise(() => second.client.hlen(`heddle:{${resource}}:w`).then((now) => now === 1)))
+        yield* first.server.kill
+        yield* isMaster(second)
+        yield* Effect.retry(held.release, { while: (error) => error._tag === "StoreUnavailable" })
+        const lease = yield* inTime(Fiber.join(waiter))
+        assert.isTrue(lease.token > held.token)
+
+        yield* first.server.restart()
+        yield* replicates(first)
+        yield* Effect.promise(() => first.client.config("SET", "masterauth", "not the password"))
+        yield* Effect.promise(() => first.client.call("CLIENT", "KILL", "TYPE", "master"))
+        const forgotten = yield* one.claim({ resource: neighbours(0, 2)[1] ?? "", ttl: "9 seconds" })
+        const section = yield* Effect.forkChild(Effect.flip(forgotten.run(Effect.never)))
+        yield* second.server.kill
+        const lost = yield* inTime(Fiber.join(section))
+        assert.strictEqual(lost.reason, "revoked")
+        const next = yield* inTime(other.claim({ resource: forgotten.resource }))
+        assert.isTrue(next.token > forgotten.token)
+        yield* second.server.restart()
+      }),
+    90_000
+  )
+})
+
+describe("the connection to a cluster", () => {
+  const failing = (options: RedisLeaseStore.Options) =>
+    inTime(Effect.flip(Effect.scoped(Layer.build(RedisLeaseStore.layer(options)))))
+
+  it.live("is refused with a wrong password, and the error says so and keeps it to itself", () =>
+    Effect.gen(function*() {
+      yield* Effect.acquireRelease(
+        onAll((redis) => redis.call("ACL", "SETUSER", "heddle", "on", ">right", "~*", "&*", "+@all")),
+        () => onAll((redis) => redis.call("ACL", "DELUSER", "heddle"))
+      )
+      const error = yield* failing({ cluster, username: "heddle", password: Redacted.make("wr0ng") })
+      assert.match(error.message, /password/)
+      assert.notInclude(JSON.stringify(error), "wr0ng")
+      const one = yield* store({ cluster: cluster.map((url) => url.replace("//", "//heddle:right@")) })
+      const other = yield* store()
+      const holder = yield* one.claim({ resource: "password" })
+      const waiter = yield* Effect.forkChild(one.claim({ resource: "password" }))
+      yield* waiting("password", 1)
+      assert.strictEqual((yield* other.inspect("password")).waiters.length, 1)
+      yield* holder.release
+      yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+    }))
+
+  it.live("needs no more than one node that is up", () =>
+    Effect.flatMap(
+      store({ cluster: ["redis://127.0.0.1:1", cluster[0] ?? ""] }),
+      (one) => Effect.flatMap(one.claim({ resource: "one node" }), (lease) => lease.release)
+    ))
+
+  it.live("fails in time when no node is up, or none is one of a cluster", () =>
+    Effect.gen(function*() {
+      const single = yield* Servers.redis
+      const nobody = yield* failing({ cluster: ["redis://127.0.0.1:1"], connectTimeout: "1 second" })
+      assert.match(nobody.message, /cannot be reached/)
+      const alone = yield* failing({ cluster: [single.url], connectTimeout: "1 second" })
+      assert.match(alone.message, /cluster support disabled/)
+    }))
+
+  it.live("must be said in one way, and has one database", () =>
+    Effect.gen(function*() {
+      const url = cluster[0] ?? ""
+      assert.match((yield* failing({ cluster, url })).message, /in one way/)
+      assert.match((yield* failing({ cluster, sentinel: { name: "heddle", urls: [url] } })).message, /in one way/)
+      assert.match((yield* failing({ cluster: [] })).message, /at least one node/)
+      assert.match((yield* failing({ cluster: ["nowhere"] })).message, /not an address/)
+      assert.match((yield* failing({ cluster, db: 1 })).message, /one database/)
+    }))
+})
