@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -278,6 +279,37 @@ describe("Multiplexer", () => {
       assert.deepStrictEqual(values(yield* Stream.runCollect(stream)), [1, 2])
       assert.strictEqual((yield* stats).one.state, "stopped")
     }))
+
+  it.effect("counts what waits, is delivered and is dropped, for each source, and takes back what it counted as waiting", () =>
+    Effect.gen(function*() {
+      const shot = Effect.map(
+        Metric.snapshot,
+        (all) => Object.fromEntries(all.map(({ attributes, id, state }) => [`${id} ${attributes?.["source"]}`, state]))
+      )
+      const made = Effect.gen(function*() {
+        const { stream } = yield* Multiplexer.make({
+          name: "orders",
+          sources: {
+            waits: { stream: Stream.range(1, 9), buffer: 2 },
+            drops: { stream: Stream.range(1, 9), buffer: 2, whenFull: "dropNewest", priority: 1 }
+          }
+        })
+        yield* settled
+        yield* TestClock.adjust("2 seconds")
+        yield* Stream.runDrain(Stream.take(stream, 3))
+        return yield* shot
+      })
+      const during = yield* Effect.scoped(made)
+      assert.deepEqual(during["heddle_multiplexer_depth waits"], { value: 2 })
+      assert.deepEqual(during["heddle_multiplexer_waiting waits"], { value: 0 })
+      assert.deepEqual(during["heddle_multiplexer_completed_total drops"], { count: 2, incremental: true })
+      assert.deepEqual(during["heddle_multiplexer_dropped_total drops"], { count: 7, incremental: true })
+      const latency = during["heddle_multiplexer_latency_seconds drops"]
+      assert.deepInclude(latency, { count: 2, min: 2.001, max: 2.001 })
+      const after = yield* shot
+      assert.deepEqual(after["heddle_multiplexer_depth waits"], { value: 0 })
+      assert.deepEqual(after["heddle_multiplexer_completed_total waits"], { count: 1, incremental: true })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("refuses options that mean nothing, and names them", () =>
     Effect.gen(function*() {

@@ -1,11 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { TestClock } from "effect/testing"
-import { Lane } from "../src/flow/internal/multiplexerLane.ts"
+import { Lane, metrics } from "../src/flow/internal/multiplexerLane.ts"
 import { aging, type Order, strict, weighted } from "../src/flow/internal/multiplexerOrder.ts"
 import { Multiplexing } from "../src/flow/internal/multiplexing.ts"
+
+const laneOf = (rank: number) =>
+  new Lane<Item>(
+    { rank, capacity: Infinity, whenFull: "wait", onEnd: "continue", onError: "stop" },
+    metrics.of(Context.empty(), {})
+  )
 
 interface Item {
   readonly lane: number
@@ -20,9 +27,7 @@ const play = (
   taken: (waiting: ReadonlyArray<Item>, chosen: Item) => void
 ) =>
   Effect.gen(function*() {
-    const lanes = ranks.map((rank) =>
-      new Lane<Item>({ rank, capacity: Infinity, whenFull: "wait", onEnd: "continue", onError: "stop" })
-    )
+    const lanes = ranks.map(laneOf)
     const multiplexing = new Multiplexing<Item, never>(order, lanes, () => {})
     const waiting: Array<Item> = []
     for (let at = 0; at < 400; at++) {
@@ -75,9 +80,7 @@ describe("the orders of a multiplexer", () => {
   it.effect("weighted: those that always have something get their shares, at any time and not only in the end", () =>
     Effect.gen(function*() {
       const weights = [1, 2, 5, 0.5]
-      const lanes = weights.map((rank) =>
-        new Lane<Item>({ rank, capacity: Infinity, whenFull: "wait", onEnd: "continue", onError: "stop" })
-      )
+      const lanes = weights.map(laneOf)
       const multiplexing = new Multiplexing<Item, never>(weighted(), lanes, () => {})
       const all = Array.from({ length: 1000 })
       for (const [lane, one] of lanes.entries()) {
@@ -95,9 +98,7 @@ describe("the orders of a multiplexer", () => {
 
   it.effect("weighted: who had nothing to give for long does not make up for it", () =>
     Effect.gen(function*() {
-      const lanes = [1, 1].map((rank) =>
-        new Lane<Item>({ rank, capacity: Infinity, whenFull: "wait", onEnd: "continue", onError: "stop" })
-      )
+      const lanes = [1, 1].map(laneOf)
       const multiplexing = new Multiplexing<Item, never>(weighted(), lanes, () => {})
       const [busy, idle] = lanes
       if (busy === undefined || idle === undefined) return assert.fail("two lanes")

@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Lane, type WhenFull as LaneWhenFull } from "./internal/multiplexerLane.ts"
+import { Lane, type LaneOptions, metrics, type WhenFull as LaneWhenFull } from "./internal/multiplexerLane.ts"
 import * as orders from "./internal/multiplexerOrder.ts"
 import { Multiplexing } from "./internal/multiplexing.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
@@ -96,6 +96,8 @@ export interface Options<S extends Sources> {
   readonly sources: S
   /** Default `"strict"`. */
   readonly order?: Order | undefined
+  /** A name for its metrics (label `name`); there should be few of them. How long elements wait is kept only with a name. */
+  readonly name?: string | undefined
 }
 
 /**
@@ -214,14 +216,15 @@ interface Named {
   readonly value: unknown
 }
 
-const start = Effect.fnUntraced(function*({ order = "strict", sources }: Options<Sources>) {
+const start = Effect.fnUntraced(function*({ name, order = "strict", sources }: Options<Sources>) {
   const chosen = orderOf(order)
   if (chosen instanceof InvalidOption) return yield* chosen
   const lanes = new Map<string, Lane<Named>>()
-  for (const [name, source] of Object.entries(sources)) {
-    const lane = laneOf(name, source, order === "weighted")
+  const context = yield* Effect.context<never>()
+  for (const [source, options] of Object.entries(sources)) {
+    const lane = laneOptions(`sources.${source}`, options, order === "weighted")
     if (lane instanceof InvalidOption) return yield* lane
-    lanes.set(name, lane)
+    lanes.set(source, new Lane(lane, metrics.of(context, { name, source })))
   }
   const scope = yield* Effect.scope
   const fibers: Array<Fiber.Fiber<void, unknown>> = []
@@ -247,7 +250,7 @@ const start = Effect.fnUntraced(function*({ order = "strict", sources }: Options
     fiber.addObserver((exit) => merging.ended(lane, exit))
     fibers.push(fiber)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => merging.close()))
+  yield* Effect.addFinalizer(() => Effect.sync(() => merging.forget()))
   return {
     stream: Stream.fromPull(Effect.succeed(merging.pull)),
     stats: Effect.sync(() => Object.fromEntries([...lanes].map(([name, lane]) => [name, statsOf(lane)])))
@@ -275,23 +278,22 @@ const orderOf = (order: Order): orders.Order | InvalidOption => {
     })
 }
 
-const laneOf = (
-  name: string,
+const laneOptions = (
+  where: string,
   { buffer = 16, onEnd = "continue", onError = "stop", priority = 0, weight = 1, whenFull }: Sources[string],
   weighted: boolean
-): Lane<Named> | InvalidOption => {
-  const option = (field: string) => `sources.${name}.${field}`
-  const wrong = checkCount(option("buffer"), buffer)
-  if (wrong !== undefined) return wrong
+): LaneOptions | InvalidOption => {
   const [field, rank] = weighted ? ["weight", weight] as const : ["priority", priority] as const
-  if (!Number.isFinite(rank) || (weighted && rank <= 0)) {
-    const message = `${option(field)} must be a finite number${weighted ? " of more than 0" : ""}`
-    return new InvalidOption({ option: option(field), message })
-  }
-  const full = whenFullOf(option("whenFull.waitAtMost"), whenFull)
-  if (full instanceof InvalidOption) return full
-  return new Lane({ rank, capacity: buffer, whenFull: full, onEnd, onError })
+  const wrong = checkCount(`${where}.buffer`, buffer) ?? checkRank(`${where}.${field}`, rank, weighted)
+  if (wrong !== undefined) return wrong
+  const full = whenFullOf(`${where}.whenFull.waitAtMost`, whenFull)
+  return full instanceof InvalidOption ? full : { rank, capacity: buffer, whenFull: full, onEnd, onError }
 }
+
+const checkRank = (option: string, rank: number, weighted: boolean): InvalidOption | undefined =>
+  Number.isFinite(rank) && (rank > 0 || !weighted)
+    ? undefined
+    : new InvalidOption({ option, message: `${option} must be a finite number${weighted ? " of more than 0" : ""}` })
 
 const whenFullOf = (option: string, whenFull: WhenFull = "wait"): LaneWhenFull | InvalidOption => {
   if (typeof whenFull === "string") return whenFull

@@ -70,38 +70,37 @@ export class Multiplexing<A extends object, E> {
     this.consumers.wakeAll()
   }
 
+  /** Nothing more is taken, and nothing of it is to be seen in the gauges. */
+  forget(): void {
+    this.close()
+    for (const lane of this.lanes) lane.forget()
+  }
+
   private get over(): boolean {
     return this.waiting === 0 && this.lanes.every(({ state }) => state !== "running")
   }
 
-  private put(lane: Lane<A>, element: A, now: number): Waiting<A> {
-    const { whenFull } = lane.options
-    const waiting = new Waiting(element, this.arrivals++, this.order.due(lane.rank, now))
-    lane.offered++
-    if (whenFull === "dropNewest" && lane.full) {
-      lane.dropped++
-      return waiting
-    }
-    if (whenFull === "dropOldest" && lane.full) this.drop(lane, lane.line.head)
-    if (lane.line.size === 0) this.order.awoken(lane)
-    lane.line.push(waiting)
-    this.waiting++
+  private put(lane: Lane<A>, element: A, now: number): Waiting<A> | undefined {
+    const oldest = lane.line.head
+    if (lane.options.whenFull === "dropOldest" && lane.full && oldest !== undefined) this.drop(lane, oldest)
+    if (oldest === undefined) this.order.awoken(lane)
+    const waiting = lane.enter(element, this.arrivals++, this.order.due(lane.rank, now))
+    if (waiting !== undefined) this.waiting++
     return waiting
   }
 
-  private room(lane: Lane<A>, last: Waiting<A>): Effect.Effect<void> {
+  /** Waits for room. Who waits for so long only drops what it brought last, if that has not found room. */
+  private room(lane: Lane<A>, last: Waiting<A> | undefined): Effect.Effect<void> {
     const { whenFull } = lane.options
     const room = lane.room.until(() => lane.roomy)
     if (typeof whenFull !== "number") return room
     return Effect.map(Effect.timeoutOption(room, whenFull), (found) => {
-      if (Option.isNone(found) && lane.over) this.drop(lane, last)
+      if (Option.isNone(found) && lane.over && last !== undefined) this.drop(lane, last)
     })
   }
 
-  private drop(lane: Lane<A>, which: Waiting<A> | undefined): void {
-    if (which?.line === undefined) return
-    lane.line.remove(which)
-    lane.dropped++
+  private drop(lane: Lane<A>, which: Waiting<A>): void {
+    lane.drop(which)
     this.waiting--
   }
 
@@ -110,10 +109,9 @@ export class Multiplexing<A extends object, E> {
     for (const lane of this.lanes) {
       if (lane.line.size > 0 && (best === undefined || this.order.before(lane, best))) best = lane
     }
-    const next = best?.line.shift()
+    const next = best?.deliver()
     if (best === undefined || next === undefined) return undefined
     this.order.taken(best)
-    best.delivered++
     this.waiting--
     if (best.roomy) best.room.wakeAll()
     return next
