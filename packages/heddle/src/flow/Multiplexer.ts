@@ -168,7 +168,7 @@ export interface Multiplexer<S extends Sources> {
  *
  * **Interruption**
  *
- * Closing the scope interrupts the sources. Who still consumes gets what was taken, then the stream ends.
+ * Closing the scope interrupts the sources. Who still consumes gets what was taken, and is then interrupted, if a source had more.
  *
  * **Example** (What is urgent goes first)
  *

@@ -6,5 +6,6 @@
 export * from "./InvalidOption.ts"
 export * as Multiplexer from "./Multiplexer.ts"
 export * as Partitioner from "./Partitioner.ts"
+export * as Pipeline from "./Pipeline.ts"
 export * as PoolError from "./PoolError.ts"
 export * as WorkerPool from "./WorkerPool.ts"

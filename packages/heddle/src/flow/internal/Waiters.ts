@@ -23,6 +23,11 @@ export class Waiters {
     )
   }
 
+  /** The one who has waited for longest, where what has changed is enough for one. */
+  wakeOne(): void {
+    this.waiting.shift()?.()
+  }
+
   wakeAll(): void {
     if (this.waiting.length === 0) return
     const woken = this.waiting

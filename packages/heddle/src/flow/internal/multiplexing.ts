@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
-import { type Lane, Waiting } from "./multiplexerLane.ts"
+import type { Lane, Waiting } from "./multiplexerLane.ts"
 import type { Order } from "./multiplexerOrder.ts"
 import { Waiters } from "./Waiters.ts"
 
@@ -54,9 +54,7 @@ export class Multiplexing<A extends object, E> {
   ended(lane: Lane<A>, exit: Exit.Exit<unknown, E>): void {
     if (lane.state !== "running") return
     lane.state = Exit.isSuccess(exit) ? "ended" : "failed"
-    if (Exit.isFailure(exit) && !lane.leavesOut(exit.cause)) {
-      this.cause = this.cause === undefined ? exit.cause : Cause.combine(this.cause, exit.cause)
-    }
+    if (Exit.isFailure(exit) && !lane.leavesOut(exit.cause)) this.fail(exit.cause)
     if ((Exit.isSuccess(exit) ? lane.options.onEnd : lane.options.onError) === "stop") {
       this.close()
       this.interruptSources()
@@ -70,10 +68,15 @@ export class Multiplexing<A extends object, E> {
     this.consumers.wakeAll()
   }
 
-  /** Nothing more is taken, and nothing of it is to be seen in the gauges. */
+  /** The scope is closed: what was taken can still be had, but nobody is told that the sources have ended. */
   forget(): void {
+    if (this.lanes.some(({ state }) => state === "running")) this.fail(Cause.interrupt())
     this.close()
     for (const lane of this.lanes) lane.forget()
+  }
+
+  private fail(cause: Cause.Cause<E>): void {
+    this.cause = this.cause === undefined ? cause : Cause.combine(this.cause, cause)
   }
 
   private get over(): boolean {
