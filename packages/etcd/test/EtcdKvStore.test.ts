@@ -52,6 +52,30 @@ const textAt = (on: KvStore.KvStore["Service"], key: string) =>
 /** Only a hang reaches the deadline. */
 const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
 
+const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
+  inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))
+
+/** A store, and how often it has called etcd. */
+const counted = (options: Etcd.Options) =>
+  Effect.gen(function*() {
+    const etcd = Context.get(yield* Layer.build(Layer.fresh(Etcd.layer(options))), Etcd.Etcd)
+    const calls = { range: 0, txn: 0, leaseGrant: 0, leaseRevoke: 0 }
+    const count = <A, E, R>(name: keyof typeof calls, call: Effect.Effect<A, E, R>) =>
+      Effect.suspend(() => {
+        calls[name]++
+        return call
+      })
+    const counting = Etcd.Etcd.of({
+      ...etcd,
+      range: (request) => count("range", etcd.range(request)),
+      txn: (request) => count("txn", etcd.txn(request)),
+      leaseGrant: (ttl) => count("leaseGrant", etcd.leaseGrant(ttl)),
+      leaseRevoke: (id) => count("leaseRevoke", etcd.leaseRevoke(id))
+    })
+    const layer = Layer.provide(EtcdKvStore.layerFrom(), Layer.succeed(Etcd.Etcd, counting))
+    return { calls, store: Context.get(yield* Layer.build(layer), KvStore.KvStore) }
+  })
+
 /** The lease of etcd that the key is bound to. */
 const leaseOf = (key: string) =>
   Effect.map(etcd.range({ key: `heddle/%kv/${key}` }), ({ kvs }) => kvs[0]?.lease ?? assert.fail(`no ${key}`))
@@ -102,13 +126,14 @@ describe("a key-value store on etcd", () => {
       assert.isFalse(again.has(yield* leaseOf("ttl-0")))
     }))
 
-  it.live("gives a key with a ttl another lease when somebody has revoked the one it shares", () =>
+  it.live("gives a key with a ttl another lease, at once, when somebody has revoked the one it shares", () =>
     Effect.gen(function*() {
-      const store = yield* open()
+      const { calls, store } = yield* counted(server)
       yield* store.put("shared-a", bytes("1"), { ttl: "1 hour" })
       const revoked = yield* leaseOf("shared-a")
       yield* etcd.leaseRevoke(revoked)
       yield* store.put("shared-b", bytes("2"), { ttl: "1 hour" })
+      assert.deepInclude(calls, { txn: 3, leaseGrant: 2 })
       assert.strictEqual(yield* textAt(store, "shared-b"), "2")
       assert.isUndefined(yield* textAt(store, "shared-a"))
       assert.notStrictEqual(yield* leaseOf("shared-b"), revoked)
@@ -164,24 +189,33 @@ describe("a key-value store on etcd", () => {
       assert.deepStrictEqual(values, ["0", "1", "2"])
     }))
 
-  it.live("reads, makes leases and begins watches as soon as a member answers again", () =>
+  it.live("asks again while no member answers, but for commits", () =>
     Effect.gen(function*() {
-      const store = yield* open(proxied)
+      const { calls, store } = yield* counted({ url: `http://127.0.0.1:${proxy.port}`, requestTimeout: "2 seconds" })
       yield* store.put("later", bytes("1"))
       yield* Effect.addFinalizer(() => proxy.heal)
-      yield* proxy.refuse
-      yield* proxy.reset
-      const failed = yield* Effect.flip(store.put("later", bytes("2")))
-      assert.strictEqual(failed._tag, "StoreUnavailable")
-      const reading = yield* Effect.forkScoped(textAt(store, "later"), { startImmediately: true })
-      const leasing = yield* Effect.forkScoped(store.lease(), { startImmediately: true })
-      const watching = yield* Effect.forkScoped(Stream.runHead(store.watch("later")), { startImmediately: true })
-      yield* proxy.heal
-      assert.strictEqual(yield* inTime(Fiber.join(reading)), "1")
-      assert.isTrue((yield* inTime(Fiber.join(leasing))).isAlive())
-      const put = Effect.delay(store.put("later", bytes("3")), "20 millis")
-      yield* Effect.forkScoped(Effect.forever(put))
-      assert.isTrue(Option.isSome(yield* inTime(Fiber.join(watching))))
+      const lease = yield* store.lease()
+      const later = store.range("later", { limit: 1 })
+      const watched = Stream.runHead(store.watch("later"))
+      const asked = [
+        ["range", store.get("later")],
+        ["range", later],
+        ["range", watched],
+        ["leaseGrant", store.lease()],
+        ["leaseRevoke", lease.release]
+      ] as const
+      for (const [call, ask] of asked) {
+        yield* proxy.refuse
+        yield* proxy.reset
+        assert.strictEqual((yield* Effect.flip(store.put("later", bytes("2"))))._tag, "StoreUnavailable")
+        const [before, committed] = [calls[call], calls.txn]
+        const asking = yield* Effect.forkScoped(ask)
+        yield* eventually(Effect.sync(() => calls[call] >= before + 3))
+        yield* proxy.heal
+        if (ask === watched) yield* Effect.forkScoped(Effect.forever(etcd.put({ key: "heddle/%kv/later", value: "3" })))
+        yield* inTime(Fiber.join(asking))
+        assert.strictEqual(calls.txn, committed)
+      }
     }))
 
   it.live("fails when its server stays away, and says what to do", () =>
@@ -282,6 +316,16 @@ describe("a watch on etcd", () => {
       yield* proxy.heal
       assert.deepInclude(yield* inTime(Fiber.join(watching)), { _tag: "Compacted", requested: deleted })
       assert.deepStrictEqual(seen, [put])
+    }))
+
+  it.live("tells nothing from before the revision it was asked for", () =>
+    Effect.gen(function*() {
+      const store = yield* open()
+      const revisions = yield* Effect.forEach(["1", "2", "3"], (value) => store.put("before", bytes(value)))
+      const told = yield* inTime(
+        Stream.runCollect(Stream.take(store.watch("before", { from: revisions[1] }), 2))
+      )
+      assert.deepStrictEqual(told.map(({ revision }) => revision), revisions.slice(1))
     }))
 
   it.live("from the first revision on tells all that is kept, and from one that is to come waits for it", () =>
