@@ -4,7 +4,7 @@ import { inject } from "vitest"
 import { layerOf } from "./backends.ts"
 import { scene } from "./main.ts"
 
-const addresses = { memory: "", redis: inject("redisUrl"), postgres: inject("postgresUrl") }
+const addresses = { memory: "", redis: inject("redisUrl"), etcd: inject("etcdUrl"), postgres: inject("postgresUrl") }
 
 describe("all are told each change once and in order, and nonsense changes nothing", () => {
   for (const [backend, url] of Object.entries(addresses)) {

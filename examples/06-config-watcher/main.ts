@@ -1,5 +1,5 @@
 // Three processes follow one typed configuration live; nonsense that somebody writes does not reach them.
-//   node --conditions=@heddle/source examples/06-config-watcher/main.ts [memory | redis <url> | postgres <url>]
+//   node --conditions=@heddle/source examples/06-config-watcher/main.ts [memory | redis <url> | etcd <url> | postgres <url>]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"

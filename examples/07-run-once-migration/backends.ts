@@ -8,6 +8,7 @@ interface Backend {
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   memory: () => import("./memory.ts"),
   redis: () => import("./redis.ts"),
+  etcd: () => import("./etcd.ts"),
   postgres: () => import("./postgres.ts")
 }
 

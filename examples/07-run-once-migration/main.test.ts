@@ -5,7 +5,7 @@ import { scene } from "./main.ts"
 const tokenOf = (line = "") => BigInt(/^runs (\d+)$/.exec(line)?.[1] ?? "0")
 
 describe("of a fleet one migrates; when it dies another begins anew, and all get the result", () => {
-  for (const backend of ["memory", "redis", "postgres"]) {
+  for (const backend of ["memory", "redis", "etcd", "postgres"]) {
     it.live(`on ${backend}`, () =>
       Effect.gen(function*() {
         const [first, second, ...done] = yield* Effect.timeout(scene(backend), "40 seconds")

@@ -1,5 +1,5 @@
 // A fleet starts, and one of its processes migrates the database. It is killed in the middle; another begins anew.
-//   node --conditions=@heddle/source examples/07-run-once-migration/main.ts [memory|redis|postgres]
+//   node --conditions=@heddle/source examples/07-run-once-migration/main.ts [memory|redis|etcd|postgres]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Servers } from "@heddle/testkit"
 import * as Console from "effect/Console"
@@ -18,10 +18,12 @@ const startUp = ({ go, kill, said }: Crew) =>
   })
 
 const onRedis = Effect.flatMap(Servers.redis, ({ url }) => processes("redis", url))
+const onEtcd = Effect.flatMap(Servers.etcd, ({ url }) => processes("etcd", url))
 const onPostgres = Effect.flatMap(Servers.postgres, ({ url }) => processes("postgres", url))
 const crews: Readonly<Record<string, typeof onRedis | typeof fibers>> = {
   memory: fibers,
   redis: onRedis,
+  etcd: onEtcd,
   postgres: onPostgres
 }
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { inject } from "vitest"
 import { backends, scene } from "./main.ts"
 
-const addresses = { memory: "", redis: inject("redisUrl"), postgres: inject("postgresUrl") }
+const addresses = { memory: "", redis: inject("redisUrl"), etcd: inject("etcdUrl"), postgres: inject("postgresUrl") }
 
 describe("each tick runs on one process, and another goes on when that one is gone", () => {
   for (const [backend, url] of Object.entries(addresses)) {

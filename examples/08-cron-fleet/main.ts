@@ -1,5 +1,5 @@
 // Three processes have the same schedule; each tick runs on one of them, and goes on when that one is gone.
-//   node --conditions=@heddle/source examples/08-cron-fleet/main.ts [memory | redis <url> | postgres <url>]
+//   node --conditions=@heddle/source examples/08-cron-fleet/main.ts [memory | redis <url> | etcd <url> | postgres <url>]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
@@ -40,6 +40,7 @@ export const backends: Readonly<
 > = {
   memory: () => import("./memory.ts"),
   redis: () => import("./redis.ts"),
+  etcd: () => import("./etcd.ts"),
   postgres: () => import("./postgres.ts")
 }
 

@@ -1,9 +1,9 @@
 /**
  * A connection to etcd: keys, transactions, leases and watches.
  *
- * It speaks etcd's v3 gRPC interface to one or more members. Calls go to the members in turn; each has a deadline, and
- * interruption cancels it. All leases are kept alive on one stream and all watches share another; both are opened when
- * they are first needed, and again when they break.
+ * It speaks etcd's v3 gRPC interface to one or more members. Calls go to the members in turn, past those that have no leader.
+ * Each call has a deadline, and interruption cancels it. All leases are kept alive on one stream and all watches share another;
+ * both are opened when they are first needed, and again when they break.
  *
  * @since 0.1.0
  */
