@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -599,6 +600,60 @@ describe("changes", () => {
       ])
       assert.deepStrictEqual(yield* Stream.runHead(pool.changes), Option.some(closed))
     }))
+})
+
+describe("metrics", () => {
+  const read = Effect.map(Metric.snapshot, (all) =>
+    Object.fromEntries(all.flatMap(({ attributes, id, state }) => {
+      const name = id.replace("heddle_worker_pool_", "")
+      return attributes?.["name"] === "mail" || !id.startsWith("heddle_worker_pool")
+        ? [[
+          name,
+          "value" in state ? state.value : "sum" in state ? [state.count, state.sum] : "count" in state && state.count
+        ]]
+        : []
+    })))
+
+  it.effect("tell what a pool does and what became of its tasks, and what it no longer has is taken back", () =>
+    Effect.gen(function*() {
+      const pool = yield* WorkerPool.make({ size: 1, queue: 1, whenFull: "drop", name: "mail" })
+      yield* WorkerPool.make({ size: 7 })
+      yield* WorkerPool.make({ size: Infinity, name: "mail" })
+      const { end, task } = scene()
+      const a = yield* start(pool.submit(task("a")))
+      yield* TestClock.adjust("1 second")
+      yield* start(Effect.exit(pool.submit(task("b"))))
+      yield* start(pool.submit(task("c")))
+      assert.deepInclude(yield* read, { depth: 1, waiting: 0, active: 1, size: 1, dropped_total: 1, refused_total: 0 })
+      yield* Effect.exit(pool.submit(Effect.void, { priority: 0 }))
+      yield* TestClock.adjust("1 second")
+      yield* end("a", "c")
+      yield* Fiber.join(a)
+      yield* Effect.exit(pool.submit(Effect.fail("no")))
+      const late = yield* start(Effect.exit(pool.submit(Effect.never, { deadline: 10 })))
+      yield* TestClock.adjust("10 millis")
+      yield* Fiber.join(late)
+      const gone = yield* start(pool.submit(Effect.never))
+      yield* Fiber.interrupt(gone)
+      yield* pool.resize(3)
+      assert.strictEqual((yield* read)["size"], 3)
+      yield* pool.shutdown()
+      yield* pool.shutdown()
+      assert.deepStrictEqual(yield* read, {
+        depth: 0,
+        waiting: 0,
+        active: 0,
+        size: 0,
+        completed_total: 2,
+        failed_total: 1,
+        interrupted_total: 1,
+        late_total: 1,
+        dropped_total: 1,
+        refused_total: 1,
+        wait_seconds: [5, 1],
+        latency_seconds: [5, 3.01]
+      })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 describe("options that cannot mean anything", () => {

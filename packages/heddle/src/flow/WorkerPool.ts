@@ -29,6 +29,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkMillis } from "./internal/options.ts"
 import type { Refusal } from "./internal/poolErrors.ts"
+import { poolMetrics } from "./internal/poolMetrics.ts"
 import { checkOptions, checkSize } from "./internal/poolOptions.ts"
 import { TaskPool } from "./internal/TaskPool.ts"
 import { InvalidOption } from "./InvalidOption.ts"
@@ -102,7 +103,7 @@ export interface Options {
   readonly whenFull?: WhenFull | undefined
   /** How long the end of the scope lets tasks finish. Default 30 seconds; `Infinity` waits until all have ended. */
   readonly drainFor?: Duration.Input | undefined
-  /** A name for its errors and logs, and the label `pool` of its metrics; there should be few of them. Default `"WorkerPool"`. */
+  /** Its name in errors, logs and metrics, where there should be few of them. Default: `WorkerPool`, and no label. */
   readonly name?: string | undefined
 }
 
@@ -306,7 +307,9 @@ export function make(options: Options): Effect.Effect<WorkerPool, InvalidOption,
     const { drainFor, rule } = checked
     const changes = yield* PubSub.sliding<Change>(64)
     const context = yield* Effect.context<never>()
-    const pool = new TaskPool({ ...checked, name: options.name ?? "WorkerPool", context, changes })
+    const { name } = options
+    const metrics = metricsOf(context, name)
+    const pool = new TaskPool({ ...checked, name: name ?? "WorkerPool", context, metrics, changes })
     yield* Effect.addFinalizer(() => pool.shutdown(drainFor))
     if (rule !== undefined) {
       const look = Effect.sync(() => pool.adapt(rule))
@@ -343,3 +346,5 @@ export function make(options: Options): Effect.Effect<WorkerPool, InvalidOption,
     }
   })
 }
+
+const metricsOf = poolMetrics("worker_pool")

@@ -26,10 +26,13 @@ interface Parts {
  */
 export class PoolRoom {
   private readonly parts: Parts
-  private readonly door = new PriorityLine<Entry>()
-  private readonly queue = new PriorityLine<Entry>()
+  private readonly door: PriorityLine<Entry>
+  private readonly queue: PriorityLine<Entry>
   constructor(parts: Parts) {
+    const { counts } = parts.tally.metrics
     this.parts = parts
+    this.door = new PriorityLine((by) => counts.waiting += by)
+    this.queue = new PriorityLine((by) => counts.depth += by)
   }
 
   get queued(): number {
@@ -83,7 +86,7 @@ export class PoolRoom {
   }
 
   turnAway(job: Entry, error: Refusal): void {
-    this.parts.tally.refused++
+    this.parts.tally.refuse()
     job.refuse(error)
   }
 

@@ -8,12 +8,18 @@ import type { Priority } from "../WorkerPool.ts"
 export class PriorityLine<A extends Place<A> & { readonly priority: Priority }> {
   private readonly lines = Array.from({ length: 10 }, () => new Line<A>())
   private filled = 0
+  private readonly counted: (by: 1 | -1) => void
   size = 0
+  /** `counted` is told of each that comes and goes. */
+  constructor(counted: (by: 1 | -1) => void) {
+    this.counted = counted
+  }
 
   push(place: A): void {
     this.lines[place.priority]?.push(place)
     this.filled |= 1 << place.priority
     this.size++
+    this.counted(1)
   }
 
   /** Takes the one that goes first. */
@@ -32,6 +38,7 @@ export class PriorityLine<A extends Place<A> & { readonly priority: Priority }> 
     line?.remove(place)
     if (line?.size === 0) this.filled &= ~(1 << place.priority)
     this.size--
+    this.counted(-1)
   }
 
   private take(priority: number): A | undefined {

@@ -12,14 +12,17 @@ import { Soon } from "../../internal/Soon.ts"
 import type { Change, Priority, Report, Stats } from "../WorkerPool.ts"
 import { type PoolErrors, poolErrors, type Refusal } from "./poolErrors.ts"
 import { type Entry, type Host, PoolJob } from "./PoolJob.ts"
+import type { PoolMetrics } from "./poolMetrics.ts"
 import { PoolRoom, type RoomSettings } from "./PoolRoom.ts"
 import { nextSize, type Rule } from "./poolScaling.ts"
 import { PoolTally } from "./PoolTally.ts"
+import { shallow } from "./shallow.ts"
 
 export interface Settings extends RoomSettings {
   readonly name: string
   readonly size: number
   readonly context: Context.Context<never>
+  readonly metrics: PoolMetrics
   readonly changes: PubSub.PubSub<Change>
 }
 
@@ -27,8 +30,6 @@ export interface Settings extends RoomSettings {
 const grace = 5000
 /** So many tasks are started in one go before other fibers have their turn. */
 const breath = 512
-/** So many answers may nest on one stack. */
-const deepest = 16
 
 /**
  * Workers are places, not fibers: a task runs in a fiber of its own while one of `size` places is taken by it.
@@ -41,7 +42,7 @@ export class TaskPool implements Host {
   private readonly settings: Settings
   /** Milliseconds of the monotonic clock. */
   private readonly now: () => number
-  private readonly dispatcher: Scheduler.SchedulerDispatcher
+  readonly deliver: (call: () => void) => void
   private readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   private readonly soon: Soon
   private readonly tally: PoolTally
@@ -51,7 +52,6 @@ export class TaskPool implements Host {
   private idleWaiters: Array<() => void> = []
   /** When a task last had to wait, or it grew. */
   private pressedAt = -Infinity
-  private depth = 0
   private filling = false
   private paused = false
   private closed = false
@@ -60,10 +60,11 @@ export class TaskPool implements Host {
     this.size = settings.size
     this.now = monotonic(Context.get(settings.context, Clock.Clock))
     const scheduler = Context.get(settings.context, Scheduler.Scheduler)
-    this.dispatcher = scheduler.makeDispatcher()
+    this.deliver = shallow(scheduler)
     this.fork = Effect.runForkWith(settings.context)
     this.soon = new Soon(scheduler, () => this.fill())
-    this.tally = new PoolTally(this.now())
+    this.tally = new PoolTally(this.now(), settings.metrics)
+    this.gauge(0, settings.size)
     this.errors = poolErrors(settings.name)
     const { errors, tally } = this
     this.room = new PoolRoom({ settings, tally, errors, after: (millis, call) => this.after(millis, call) })
@@ -121,6 +122,7 @@ export class TaskPool implements Host {
     const pending = this.room.size
     this.pass(now)
     this.size = size
+    this.gauge(from, size)
     if (size > from) this.pressedAt = now
     this.fill()
     this.publish({ _tag: "Resized", from, to: size, pending, utilisation })
@@ -166,18 +168,11 @@ export class TaskPool implements Host {
         this.cut()
         return Effect.map(this.idleWithin(grace), () => {
           const report = { ...this.tally.outcomes, running: this.running.size }
-          PubSub.endUnsafe(this.settings.changes, { _tag: "Closed", report })
+          if (PubSub.endUnsafe(this.settings.changes, { _tag: "Closed", report })) this.gauge(this.size, 0)
           return report
         })
       })
     })
-  }
-
-  deliver(call: () => void): void {
-    if (this.depth === deepest) return this.dispatcher.scheduleTask(call, 0)
-    this.depth++
-    call()
-    this.depth--
   }
 
   report(cause: Cause.Cause<unknown>): void {
@@ -190,7 +185,7 @@ export class TaskPool implements Host {
 
   private expire(job: Entry): void {
     if (job.where === "running") return job.stop("timedOut", this.errors.timedOut)
-    if (job.where === "door") this.tally.refused++
+    if (job.where === "door") this.tally.refuse()
     this.room.withdraw(job, "timedOut")
     job.refuse(this.errors.late)
   }
@@ -226,15 +221,17 @@ export class TaskPool implements Host {
     this.pass(now)
     job.where = "running"
     job.startedAt = now
+    this.settings.metrics.counts.active++
     this.running.push(job)
     job.start(this.ended)
   }
 
   private readonly ended = (job: Entry): void => {
-    this.pass(this.now())
+    const now = this.now()
+    this.pass(now)
     this.running.remove(job)
     job.where = "gone"
-    this.tally.ended(job.outcome)
+    this.tally.ran(job, now)
     job.tell()
     this.fill()
   }
@@ -280,6 +277,12 @@ export class TaskPool implements Host {
 
   private pass(now: number): void {
     this.tally.pass(now, this.running.size, this.size)
+  }
+
+  /** No number of places is no number. */
+  private gauge(from: number, to: number): void {
+    const { counts } = this.settings.metrics
+    for (const [size, sign] of [[from, -1], [to, 1]] as const) if (size < Infinity) counts.size += sign * size
   }
 
   private publish(change: Change): void {

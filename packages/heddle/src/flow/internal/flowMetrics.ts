@@ -15,9 +15,17 @@ const kinds = {
   waiting: "gauge",
   /** Running now. */
   active: "gauge",
+  /** How many may run at a time. */
+  size: "gauge",
   completed: "counter",
   failed: "counter",
-  dropped: "counter"
+  interrupted: "counter",
+  /** Ended by a deadline. */
+  late: "counter",
+  /** Accepted, and then not begun. */
+  dropped: "counter",
+  /** Not accepted. */
+  refused: "counter"
 } as const
 
 export type Count = keyof typeof kinds
@@ -47,7 +55,7 @@ export interface Family<K extends Count> {
   readonly of: (context: Context.Context<never>, labels: Labels) => Tally<K>
 }
 
-const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
+export const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
 
 /** `counted` names what the pattern counts, with the description of each; `timed` describes its latency. */
 export const family = <K extends Count>(
