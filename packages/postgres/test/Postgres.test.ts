@@ -148,6 +148,23 @@ describe("a connection to PostgreSQL", () => {
       yield* postgres.run("select 1")
     }))
 
+  it.live("is not taken for silent because nobody asked anything before", () =>
+    Effect.gen(function*() {
+      const { run } = yield* build()
+      const session = yield* run("select pg_backend_pid()")
+      // Almost as long as a session may be silent, and then some more.
+      yield* admin("select pg_sleep(0.9)")
+      yield* run("select pg_sleep(0.4)")
+      assert.deepStrictEqual(yield* run("select pg_backend_pid()"), session)
+    }))
+
+  it.live("is down at once for whoever asks again when it was ended", () =>
+    Effect.gen(function*() {
+      const { isUp, run } = yield* build()
+      yield* Effect.flip(run("select pg_terminate_backend(pg_backend_pid())"))
+      assert.isFalse(isUp())
+    }))
+
   it.live("is found silent although nobody asked anything", () =>
     Effect.gen(function*() {
       const postgres = yield* build({ commandTimeout: "500 millis" })

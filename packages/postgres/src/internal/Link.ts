@@ -87,14 +87,17 @@ export class Link {
   private readonly watch = ({ socket }: Session, pause: number) =>
     Effect.gen({ self: this }, function*() {
       let heard = -1
-      let quiet = 0
-      while (true) {
+      let idle = 0
+      let unanswered = 0
+      // Whoever is asked at the first look may have been so just before it.
+      while (unanswered < 5) {
         yield* Effect.sleep(pause)
-        if (socket.bytesRead !== heard) quiet = 0
+        const answered = socket.bytesRead !== heard
         heard = socket.bytesRead
-        if (++quiet < 4) continue
-        if (this.asked > 0) break
-        quiet = 0
+        unanswered = answered || this.asked === 0 ? 0 : unanswered + 1
+        idle = answered || this.asked > 0 ? 0 : idle + 1
+        if (idle < 4) continue
+        idle = 0
         yield* Effect.forkDetach(Effect.ignore(this.run("select 1", [])))
       }
       this.reason = new Error("the connection was silent")
