@@ -5,3 +5,6 @@ import * as partitioner from "./partitioner.ts"
 const matches = [...partitioner.matches]
 
 export const flow = play("flow", matches)
+import { matches as workerPool } from "./worker-pool.ts"
+
+export const flow = play("flow", [...workerPool])

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -41,7 +42,7 @@ export interface Host {
   readonly report: (cause: Cause.Cause<unknown>) => void
 }
 
-export class PoolJob<A, E> implements Entry {
+export class PoolJob<A, E, R> implements Entry {
   before: Entry | undefined = undefined
   behind: Entry | undefined = undefined
   line: Line<Entry> | undefined = undefined
@@ -53,7 +54,8 @@ export class PoolJob<A, E> implements Entry {
   readonly cameAt: number
   readonly priority: Priority
   private readonly host: Host
-  private readonly fork: () => Fiber.Fiber<A, E>
+  private readonly task: Effect.Effect<A, E, R>
+  private readonly context: Context.Context<R>
   private resume: ((answer: Exit.Exit<A, E | Refusal>) => void) | undefined
   private fiber: Fiber.Fiber<A, E> | undefined = undefined
   private exit: Exit.Exit<A, E> | undefined = undefined
@@ -62,13 +64,15 @@ export class PoolJob<A, E> implements Entry {
     readonly host: Host
     readonly cameAt: number
     readonly priority: Priority
-    readonly fork: () => Fiber.Fiber<A, E>
+    readonly task: Effect.Effect<A, E, R>
+    readonly context: Context.Context<R>
     readonly resume: (answer: Exit.Exit<A, E | Refusal>) => void
   }) {
     this.host = options.host
     this.cameAt = options.cameAt
     this.priority = options.priority
-    this.fork = options.fork
+    this.task = options.task
+    this.context = options.context
     this.resume = options.resume
   }
 
@@ -84,7 +88,7 @@ export class PoolJob<A, E> implements Entry {
   }
 
   start(ended: (entry: Entry) => void): void {
-    const fiber = this.fork()
+    const fiber = Effect.runForkWith(this.context)(this.task)
     this.fiber = fiber
     // A task may have shut down its own pool in its first step.
     if (this.stopped !== undefined) fiber.interruptUnsafe()

@@ -81,7 +81,8 @@ export class TaskPool implements Host {
           host: this,
           cameAt: this.now(),
           priority,
-          fork: () => Effect.runForkWith(context)(task),
+          task,
+          context,
           resume
         })
         if (this.closed) return this.room.turnAway(job, this.errors.closed)
@@ -191,7 +192,7 @@ export class TaskPool implements Host {
   }
 
   /** Whoever submitted it is interrupted. */
-  private leave<A, E>(job: PoolJob<A, E>): Effect.Effect<void> {
+  private leave<A, E, R>(job: PoolJob<A, E, R>): Effect.Effect<void> {
     if (job.where === "running") return job.interrupt
     if (job.where === "gone") return Effect.void
     job.forget()
@@ -200,9 +201,10 @@ export class TaskPool implements Host {
     return Effect.void
   }
 
-  private fill(): void {
+  private fill(now?: number): void {
     if (this.filling) return
     this.filling = true
+    let at = now
     for (let left = breath; !this.paused && this.running.size < this.size; left--) {
       if (left === 0) {
         this.soon.ask()
@@ -210,8 +212,9 @@ export class TaskPool implements Host {
       }
       const next = this.room.take()
       if (next === undefined) break
-      this.pressedAt = this.now()
+      this.pressedAt = at ?? this.now()
       this.start(next, this.pressedAt)
+      at = undefined
     }
     this.filling = false
     this.rest()
@@ -233,7 +236,7 @@ export class TaskPool implements Host {
     job.where = "gone"
     this.tally.ran(job, now)
     job.tell()
-    this.fill()
+    this.fill(now)
   }
 
   private close(): void {
