@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as FanOut from "./FanOut.ts"
 export * from "./InvalidOption.ts"
 export * as Multiplexer from "./Multiplexer.ts"
 export * as Partitioner from "./Partitioner.ts"
