@@ -156,9 +156,7 @@ export class TaskPool implements Host {
     if (this.idle) return resume(Effect.void)
     const wake = () => resume(Effect.void)
     this.idleWaiters.push(wake)
-    return Effect.sync(() => {
-      this.idleWaiters = this.idleWaiters.filter((one) => one !== wake)
-    })
+    return Effect.sync(() => void (this.idleWaiters = this.idleWaiters.filter((one) => one !== wake)))
   })
 
   /** Takes nothing more, lets what it took run until the time is over (ms), then interrupts it. */
