@@ -1,7 +1,13 @@
 /** The patterns of one process beside their peers. Each pattern brings a list of matches. */
 import { play } from "../harness/loads.ts"
+import * as batcher from "./batcher.ts"
 import * as fanOut from "./fan-out.ts"
 import * as partitioner from "./partitioner.ts"
 import * as workerPool from "./worker-pool.ts"
 
-export const flow = play("flow", [...fanOut.matches, ...partitioner.matches, ...workerPool.matches])
+export const flow = play("flow", [
+  ...batcher.matches,
+  ...fanOut.matches,
+  ...partitioner.matches,
+  ...workerPool.matches
+])

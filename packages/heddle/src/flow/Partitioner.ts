@@ -29,6 +29,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { hash } from "../internal/hash.ts"
+import { drainAtEnd } from "./internal/draining.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
 import { Partitions } from "./internal/partitions.ts"
 import { InvalidOption } from "./InvalidOption.ts"
@@ -186,20 +187,8 @@ export const make = <I, A, E, R>(
     const context = yield* Effect.context<R>()
     const closed = (started: boolean) => new PartitionerClosed({ started })
     const partitions = new Partitions({ key, handle, concurrency, perKey, capacity, name, context, closed })
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        const { reported } = partitions
-        return Effect.flatMap(partitions.shutdown(millis), ({ interrupted, notRun }) =>
-          reported || notRun.length + interrupted.length === 0
-            ? Effect.void
-            : Effect.logWarning(
-              `Partitioner${
-                name === undefined ? "" : ` ${name}`
-              }: closed with ${notRun.length} items that had not started and ` +
-                `${interrupted.length} that were interrupted`
-            ))
-      })
-    )
+    const what = name === undefined ? "Partitioner" : `Partitioner ${name}`
+    yield* Effect.addFinalizer(() => drainAtEnd(what, partitions, millis))
     return {
       submit: (item) => partitions.submit(item),
       enqueue: (item) => partitions.enqueue(item),

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Batcher from "./Batcher.ts"
 export * as FanOut from "./FanOut.ts"
 export * from "./InvalidOption.ts"
 export * as Multiplexer from "./Multiplexer.ts"

@@ -26,6 +26,16 @@ export class Line<A extends Place<A>> {
     return first
   }
 
+  /** Those who stand in it, in order. */
+  *[Symbol.iterator](): Iterator<A> {
+    for (let place = this.head; place !== undefined; place = place.behind) yield place
+  }
+
+  /** Everybody leaves, in order. */
+  drain(leaves: (place: A) => void): void {
+    for (let place = this.shift(); place !== undefined; place = this.shift()) leaves(place)
+  }
+
   /** Whoever stands in it leaves it, and nobody else. */
   remove(place: A): void {
     const { before, behind } = place

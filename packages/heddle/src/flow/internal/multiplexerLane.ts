@@ -1,6 +1,6 @@
 import * as Cause from "effect/Cause"
+import { Line, type Place } from "../../internal/Line.ts"
 import { family, type Tally } from "./flowMetrics.ts"
-import { Line, type Place } from "./Line.ts"
 import type { Standing } from "./multiplexerOrder.ts"
 import { Waiters } from "./Waiters.ts"
 

@@ -1,58 +1,19 @@
-import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { Line, type Place } from "../../internal/Line.ts"
 import type { PartitionerClosed } from "../Partitioner.ts"
-import { Line, type Place } from "./Line.ts"
+import { Ticket, type Waiter } from "./Ticket.ts"
 
-export type Outcome<A, E> = Exit.Exit<A, E | PartitionerClosed>
-
-/** An item on its way: it waits for room, stands in its lane, runs, and has ended when it has an `exit`. */
-export class Job<I, A, E> implements Place<Job<I, A, E>> {
+/** An item on its way through its lane. */
+export class Job<I, A, E> extends Ticket<A, E | PartitionerClosed> implements Place<Job<I, A, E>> {
   before: Job<I, A, E> | undefined = undefined
   behind: Job<I, A, E> | undefined = undefined
   line: Line<Job<I, A, E>> | undefined = undefined
-  exit: Outcome<A, E> | undefined = undefined
-  /** When it was taken, if that is asked for. */
-  since = 0
   readonly item: I
   readonly lane: Lane<I, A, E>
-  /** Told when there is room for it; gone once it was. */
-  admitted: (() => void) | undefined = undefined
-  /** Told when it has ended. */
-  private waiters: Array<(exit: Outcome<A, E>) => void> | undefined
-  constructor(item: I, lane: Lane<I, A, E>, waiter?: (exit: Outcome<A, E>) => void) {
+  constructor(item: I, lane: Lane<I, A, E>, waiter?: Waiter<A, E | PartitionerClosed>) {
+    super(waiter)
     this.item = item
     this.lane = lane
-    this.waiters = waiter && [waiter]
-  }
-
-  get awaited(): boolean {
-    return this.waiters !== undefined || this.admitted !== undefined
-  }
-
-  tell(): void {
-    const { admitted, waiters } = this
-    this.admitted = undefined
-    admitted?.()
-    if (this.exit === undefined || waiters === undefined) return
-    this.waiters = undefined
-    for (const waiter of waiters) waiter(this.exit)
-  }
-
-  /** Waits for its end; an interruption does not touch it. */
-  get await(): Effect.Effect<A, E | PartitionerClosed> {
-    return Effect.suspend(() => this.exit ?? this.end)
-  }
-
-  private get end(): Effect.Effect<A, E | PartitionerClosed> {
-    return Effect.callback((resume) => {
-      if (this.exit !== undefined) return resume(this.exit)
-      this.waiters ??= []
-      this.waiters.push(resume)
-      return Effect.sync(() => {
-        this.waiters = this.waiters?.filter((waiter) => waiter !== resume)
-      })
-    })
   }
 }
 

@@ -1,8 +1,8 @@
 import type * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
+import { Line } from "../../internal/Line.ts"
 import type { PartitionerClosed } from "../Partitioner.ts"
 import { family, type Tally } from "./flowMetrics.ts"
-import { Line } from "./Line.ts"
 import { type Job, Lane } from "./partitionJob.ts"
 
 export interface Room {
@@ -137,6 +137,7 @@ export class Lanes<I, A, E> {
     const { told } = this
     this.told = []
     for (const job of told) job.tell()
+    told.length = 0
   }
 
   private enterAll(job: Job<I, A, E>): boolean {

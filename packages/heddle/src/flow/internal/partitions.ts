@@ -4,10 +4,11 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
+import { Soon } from "../../internal/Soon.ts"
 import type { Left, PartitionerClosed, Stats } from "../Partitioner.ts"
+import { drain } from "./draining.ts"
 import { Job, Runner } from "./partitionJob.ts"
 import { Lanes, type Room } from "./partitionLanes.ts"
-import { Soon } from "./Soon.ts"
 
 export interface Settings<I, A, E, R> extends Room {
   readonly key: (item: I) => unknown
@@ -16,9 +17,6 @@ export interface Settings<I, A, E, R> extends Room {
   readonly context: Context.Context<R>
   readonly closed: (started: boolean) => PartitionerClosed
 }
-
-/** How long interrupted items may take to end, in milliseconds, before they are left alone. */
-const grace = 5000
 
 /** Fibers that go round the lanes, each with one item at a time. */
 export class Partitions<I, A, E, R> {
@@ -81,10 +79,7 @@ export class Partitions<I, A, E, R> {
   shutdown(within: number): Effect.Effect<Left<I>> {
     return Effect.suspend(() => {
       this.close()
-      return Effect.flatMap(this.idleWithin(within), () => {
-        this.interruptAll()
-        return Effect.map(this.idleWithin(grace), () => this.report())
-      })
+      return Effect.map(drain(this.idle, within, () => this.interruptAll()), () => this.report())
     })
   }
 
@@ -174,10 +169,5 @@ export class Partitions<I, A, E, R> {
     )
     this.reported = true
     return { notRun: this.notRun, interrupted: [...this.interrupted, ...running] }
-  }
-
-  private idleWithin(millis: number): Effect.Effect<void> {
-    const { await: idle } = this.idle
-    return millis === Infinity ? idle : Effect.raceFirst(idle, Effect.sleep(millis))
   }
 }

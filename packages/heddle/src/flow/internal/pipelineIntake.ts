@@ -1,5 +1,5 @@
 import type * as Cause from "effect/Cause"
-import { Line, type Place } from "./Line.ts"
+import { Line, type Place } from "../../internal/Line.ts"
 import type { Waiters } from "./Waiters.ts"
 
 /** An item on its way through one stage. */

@@ -2,7 +2,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import { Line, type Place } from "./Line.ts"
+import { Line, type Place } from "../../internal/Line.ts"
 import { Waiters } from "./Waiters.ts"
 
 /** Where a stage puts what it has done. Who puts in looks first whether it must wait, or waits after it. */

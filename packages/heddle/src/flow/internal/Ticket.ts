@@ -1,0 +1,49 @@
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+
+export type Waiter<A, E> = (exit: Exit.Exit<A, E>) => void
+
+/** What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. */
+export class Ticket<A, E> {
+  exit: Exit.Exit<A, E> | undefined = undefined
+  /** When it was taken, if that is asked for. */
+  since = 0
+  /** Told when there is room for it; gone once it was. */
+  admitted: (() => void) | undefined = undefined
+  /** Told when it has ended. */
+  private waiters: Waiter<A, E> | Array<Waiter<A, E>> | undefined
+  constructor(waiter: Waiter<A, E> | undefined) {
+    this.waiters = waiter
+  }
+
+  get awaited(): boolean {
+    return this.waiters !== undefined || this.admitted !== undefined
+  }
+
+  /** Tells those who wait what has become of it. They go on inside of this call. */
+  tell(): void {
+    const { admitted, waiters } = this
+    this.admitted = undefined
+    admitted?.()
+    if (this.exit === undefined || waiters === undefined) return
+    this.waiters = undefined
+    if (typeof waiters === "function") return waiters(this.exit)
+    for (const waiter of waiters) waiter(this.exit)
+  }
+
+  /** Waits for its end; an interruption does not touch it. */
+  get await(): Effect.Effect<A, E> {
+    return Effect.suspend(() => this.exit ?? this.end)
+  }
+
+  private get end(): Effect.Effect<A, E> {
+    return Effect.callback((resume) => {
+      if (this.exit !== undefined) return resume(this.exit)
+      const { waiters = [] } = this
+      this.waiters = typeof waiters === "function" ? [waiters, resume] : [...waiters, resume]
+      return Effect.sync(() => {
+        if (Array.isArray(this.waiters)) this.waiters = this.waiters.filter((waiter) => waiter !== resume)
+      })
+    })
+  }
+}
