@@ -28,10 +28,10 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { Batching } from "./internal/batching.ts"
 import { drainAtEnd } from "./internal/draining.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 
 /**
  * What a batcher does with a batch, and when one goes.

@@ -26,11 +26,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { Lanes, type Work } from "./internal/fanOutLanes.ts"
 import { type Progress, progressOf } from "./internal/fanOutProgress.ts"
 import { Window } from "./internal/fanOutWindow.ts"
 import { checkCount, checkMillis, checkRoom } from "./internal/options.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 
 export type { Progress }
 

@@ -23,11 +23,11 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { Lane, type LaneOptions, metrics, type WhenFull as LaneWhenFull } from "./internal/multiplexerLane.ts"
 import * as orders from "./internal/multiplexerOrder.ts"
 import { Multiplexing } from "./internal/multiplexing.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 
 /**
  * What a source does when its buffer is full: it waits for room; the oldest element or the newest is dropped and counted; or it

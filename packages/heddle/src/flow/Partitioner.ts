@@ -29,10 +29,10 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { hash } from "../internal/hash.ts"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { drainAtEnd } from "./internal/draining.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
 import { Partitions } from "./internal/partitions.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 
 /**
  * What a partitioner does with items, and how many it takes.

@@ -26,12 +26,12 @@ import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
 import { flowchart } from "./internal/pipelineDiagram.ts"
 import { type Inlet, Outlet } from "./internal/pipelineOutlet.ts"
 import { PipelineRun, type Wiring } from "./internal/pipelineRun.ts"
 import type { Spec } from "./internal/pipelineStage.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 
 /**
  * An item that failed in a stage, as it came in there.

@@ -27,12 +27,12 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkMillis } from "./internal/options.ts"
 import type { Refusal } from "./internal/poolErrors.ts"
 import { poolMetrics } from "./internal/poolMetrics.ts"
 import { checkOptions, checkSize } from "./internal/poolOptions.ts"
 import { TaskPool } from "./internal/TaskPool.ts"
-import { InvalidOption } from "./InvalidOption.ts"
 import type { PoolClosed, PoolFull, TaskTimeout } from "./PoolError.ts"
 
 /**

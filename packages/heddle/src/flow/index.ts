@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
+export { InvalidOption } from "../internal/InvalidOption.ts"
 export * as Batcher from "./Batcher.ts"
 export * as FanOut from "./FanOut.ts"
-export * from "./InvalidOption.ts"
 export * as Multiplexer from "./Multiplexer.ts"
 export * as Partitioner from "./Partitioner.ts"
 export * as Pipeline from "./Pipeline.ts"

@@ -20,10 +20,10 @@
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { BulkheadFull, BulkheadTimeout } from "./internal/BulkheadError.ts"
 import { checked, lasting, text, toMillis, whole } from "./internal/check.ts"
 import { Places } from "./internal/Places.ts"
-import type { InvalidOption } from "./InvalidOption.ts"
 
 export { BulkheadFull, BulkheadTimeout }
 

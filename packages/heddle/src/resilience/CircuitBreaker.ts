@@ -23,9 +23,9 @@ import type * as Exit from "effect/Exit"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { type Around, around, breakerFamily, breakerOf } from "./internal/breaker.ts"
 import { CircuitOpen } from "./internal/CircuitOpen.ts"
-import type { InvalidOption } from "./InvalidOption.ts"
 
 export { CircuitOpen }
 

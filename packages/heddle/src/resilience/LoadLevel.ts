@@ -20,12 +20,12 @@ import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { monotonic } from "../internal/monotonic.ts"
 import { tally } from "../internal/Tally.ts"
 import { checked, lasting, positive, share, text, toMillis } from "./internal/check.ts"
 import { LevelRule, levels, rising } from "./internal/LevelRule.ts"
 import { withoutStack } from "./internal/refusal.ts"
-import type { InvalidOption } from "./InvalidOption.ts"
 import type { Sensor } from "./Sensor.ts"
 
 /**

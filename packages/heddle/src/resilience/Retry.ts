@@ -24,10 +24,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
+import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { tally } from "../internal/Tally.ts"
 import { remaining } from "./Deadline.ts"
 import { checked, positive, text, toMillis, whole } from "./internal/check.ts"
-import type { InvalidOption } from "./InvalidOption.ts"
 import type { RetryBudget } from "./RetryBudget.ts"
 
 /**

@@ -19,11 +19,11 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { monotonic } from "../internal/monotonic.ts"
 import { tally } from "../internal/Tally.ts"
 import { checked, positive, share, text, toMillis, whole } from "./internal/check.ts"
 import { TimeSlots } from "./internal/TimeSlots.ts"
-import type { InvalidOption } from "./InvalidOption.ts"
 
 /**
  * How much extra work there may be.

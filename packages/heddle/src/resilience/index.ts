@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
+export { InvalidOption } from "../internal/InvalidOption.ts"
 export * as Bulkhead from "./Bulkhead.ts"
 export * as CircuitBreaker from "./CircuitBreaker.ts"
 export * as Deadline from "./Deadline.ts"
-export { InvalidOption } from "./InvalidOption.ts"
 export * as LoadLevel from "./LoadLevel.ts"
 export * as Retry from "./Retry.ts"
 export * as RetryBudget from "./RetryBudget.ts"

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { InvalidOption } from "../InvalidOption.ts"
+import { InvalidOption } from "../../internal/InvalidOption.ts"
 import { checkPeriod } from "./options.ts"
 
 /**

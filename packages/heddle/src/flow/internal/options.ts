@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import { InvalidOption } from "../InvalidOption.ts"
+import { InvalidOption } from "../../internal/InvalidOption.ts"
 
 const invalid = (option: string, message: string) => new InvalidOption({ option, message: `${option} ${message}` })
 

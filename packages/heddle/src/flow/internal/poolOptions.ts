@@ -1,4 +1,4 @@
-import { InvalidOption } from "../InvalidOption.ts"
+import { InvalidOption } from "../../internal/InvalidOption.ts"
 import type { Options, Sizing, WhenFull } from "../WorkerPool.ts"
 import { checkCount, checkMillis } from "./options.ts"
 import type { Rule } from "./poolScaling.ts"

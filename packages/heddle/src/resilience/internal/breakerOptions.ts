@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { InvalidOption } from "../../internal/InvalidOption.ts"
 import type { Options } from "../CircuitBreaker.ts"
-import type { InvalidOption } from "../InvalidOption.ts"
 import { type Check, checked, positive, share, text, toMillis, whole } from "./check.ts"
 
 export const checkBreaker = <E>(

@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidOption } from "../InvalidOption.ts"
+import { InvalidOption } from "../../internal/InvalidOption.ts"
 
 /** What one field must be, and whether it is. */
 export interface Check {

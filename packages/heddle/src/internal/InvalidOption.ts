@@ -1,5 +1,5 @@
 /**
- * What every pattern of this area answers to options that cannot mean anything.
+ * What every pattern of one process answers to options that cannot mean anything.
  *
  * @since 0.1.0
  */
