@@ -7,6 +7,7 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import { Barrier, KvStore } from "heddle/coordination"
 import type { KvAbilities } from "./KvStoreLaws.ts"
 import { kvPatternLawOf, type Watches, watches } from "./laws/kvPatternStage.ts"
@@ -100,8 +101,12 @@ export const barrierLaws = <E>(
     law("one who gives up breaks it for those who wait", ({ elsewhere, name: key }) =>
       Effect.gen(function*() {
         const first = yield* waiting((on) => on(Effect.flip(Barrier.make({ key, parties: 3 }).await)))
-        const hasty = Effect.flip(Barrier.make({ key, parties: 3, waitFor: 50 }).await)
-        assert.strictEqual((yield* inTime("it gives up", elsewhere(hasty)))._tag, "LeaseTimeout")
+        // Who gives up before it has come breaks nothing: on a slow server it has to be less hasty.
+        for (let waitFor = 50; waitFor < 10_000 && first.pollUnsafe() === undefined; waitFor *= 3) {
+          const hasty = Effect.flip(Barrier.make({ key, parties: 3, waitFor }).await)
+          assert.strictEqual((yield* inTime("it gives up", elsewhere(hasty)))._tag, "LeaseTimeout")
+          yield* Effect.timeoutOption(Fiber.await(first), waitFor)
+        }
         assert.deepStrictEqual(yield* tagsOf(first), ["BarrierBroken"])
       }))
 
@@ -119,12 +124,25 @@ export const barrierLaws = <E>(
 
     law("of more callers than parties just so many go on", ({ elsewhere, name: key }) =>
       Effect.gen(function*() {
-        const { await: barrier } = Barrier.make({ key, parties: 3, waitFor: 500 })
-        const calls = [barrier, elsewhere(barrier), barrier, elsewhere(barrier)]
-        const results = yield* inTime("all are told", Effect.all(calls.map((call) => Effect.result(call)), all))
-        const failures = results.flatMap((result) => result._tag === "Failure" ? [result.failure._tag] : [])
-        assert.strictEqual(failures.length, 1)
-        assert.include(["PartiesMismatch", "LeaseTimeout"], failures[0])
+        const { await: barrier } = Barrier.make({ key, parties: 3 })
+        const told = yield* Queue.unbounded<string>()
+        const passed = Effect.andThen(Effect.result(barrier), (result) =>
+          Queue.offer(told, result._tag === "Success" ? "passed" : result.failure._tag))
+        for (const call of [passed, elsewhere(passed), passed, elsewhere(passed)]) {
+          yield* Effect.forkScoped(call)
+        }
+        const three = yield* inTime(
+          "three are told",
+          Effect.all([Queue.take(told), Queue.take(told), Queue.take(told)])
+        )
+        const fourth = three.every((tag) =>
+            tag === "passed"
+          )
+          ? []
+          : [yield* inTime("all are told", Queue.take(told))]
+        const all = [...three, ...fourth, ...(yield* Queue.clear(told))]
+        assert.strictEqual(all.filter((tag) => tag === "passed").length, 3)
+        assert.includeMembers(["passed", "PartiesMismatch"], all)
       }))
 
     law("a state that cannot be decoded is told with its bytes", ({ name: key }) =>
