@@ -8,8 +8,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -293,6 +295,37 @@ describe("a watch on etcd", () => {
       assert.deepInclude(error, { _tag: "Compacted", requested: deleted, oldest: deleted + 1n })
       const next = yield* inTime(Effect.flatMap(head(deleted + 1n), Effect.fromOption))
       assert.strictEqual(next.revision, after)
+    }))
+
+  it.live("keeps so much for a reader that does not read and leaves the rest with etcd, and the reader misses nothing", () =>
+    Effect.gen(function*() {
+      const store = yield* open()
+      const raw = yield* etcd.watch({ key: "heddle/%kv/slow" })
+      const first = yield* store.put("slow", bytes("0"))
+      const [going, told] = [yield* Latch.make(false), yield* Latch.make(false)]
+      const revisions: Array<bigint> = []
+      const reader = yield* store.watch("slow", { from: first }).pipe(
+        Stream.takeUntil(({ changes }) =>
+          changes.some((it) => it._tag === "Put" && EtcdOp.text(it.entry.value) === "end")
+        ),
+        Stream.runForEach(({ revision }) => {
+          revisions.push(revision)
+          return Effect.andThen(told.open, going.await)
+        }),
+        Effect.forkScoped
+      )
+      yield* inTime(told.await)
+      const written = yield* Effect.forEach(
+        Array.from({ length: 6000 }, (_, index) => `${index}`),
+        (text) => store.put("slow", bytes(text)),
+        { concurrency: 64 }
+      )
+      const last = yield* store.put("slow", bytes("end"))
+      const batches = yield* inTime(Effect.exit(Effect.forever(Queue.takeAll(raw.batches))))
+      assert.deepInclude(Exit.findErrorOption(batches).pipe(Option.getOrThrow), { reason: "Exhausted" })
+      yield* going.open
+      yield* inTime(Fiber.join(reader))
+      assert.deepStrictEqual(revisions, [first, ...written.sort((one, other) => one < other ? -1 : 1), last])
     }))
 
   it.live("that lost its server does not pass over a deletion that was compacted meanwhile", () =>

@@ -68,7 +68,10 @@ export interface WatchBatch {
 export interface Watch {
   /** The store's revision when the watch began. */
   readonly revision: bigint
-  /** What happens, without a gap and without a repetition. Fails when the watch cannot go on. */
+  /**
+   * What happens, without a gap and without a repetition. Fails when the watch cannot go on; with `Exhausted`, after all that it
+   * has, when its reader is 4,096 batches behind: etcd remembers the rest, so watch again from the revision after the last.
+   */
   readonly batches: Queue.Dequeue<WatchBatch, EtcdError | Compacted>
 }
 
@@ -82,6 +85,9 @@ interface Entry {
   /** Whether the store may be beyond `next` already. */
   past: boolean
 }
+
+// What a reader that does not read may cost: the rest stays with etcd.
+const backlog = 4096
 
 const watchMethod = method(Proto.Watch.method.watch)
 
@@ -126,7 +132,12 @@ export const make = Effect.fnUntraced(function*(
       const { next } = entry
       entry.next = reported + 1n
       const events = response.events.flatMap(event).filter(({ kv }) => kv.modRevision >= next)
-      Queue.offerUnsafe(entry.batches, { revision: reported, events })
+      if (Queue.sizeUnsafe(entry.batches) < backlog) {
+        Queue.offerUnsafe(entry.batches, { revision: reported, events })
+      } else {
+        end(entry)
+        fail(entry, Failure.of("Exhausted", `the reader of a watch is ${backlog} batches behind`))
+      }
     },
     broke: (error) => {
       broken = error

@@ -2,6 +2,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Order from "effect/Order"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { KvEntry } from "heddle/coordination"
 import type { KvBackend, Lease } from "heddle/coordination"
@@ -14,7 +15,7 @@ const pause = 100
 
 /**
  * Watches a target. To begin is tried again until a member answers; from then on the watch of the connection goes on by
- * itself.
+ * itself, and begins again where its reader was too far behind.
  */
 export const watch = (
   etcd: Etcd["Service"],
@@ -22,7 +23,7 @@ export const watch = (
   target: KvBackend.Target,
   from: bigint | undefined
 ): Stream.Stream<KvEntry.Changed, KvEntry.Compacted | Lease.StoreUnavailable> =>
-  Stream.unwrap(Effect.gen(function*() {
+  Stream.suspend(() => {
     const keys = Keys.targetOf(start, target)
     let next = from
     const failed = (error: EtcdError | Compacted) =>
@@ -36,17 +37,20 @@ export const watch = (
         : Effect.succeed(next)
     )
     const begun = Effect.flatMap(began, (first) => etcd.watch({ ...keys, startRevision: first > 0n ? first : 1n }))
-    const { batches } = yield* Effect.mapError(
-      Effect.retry(begun, { while: (error) => Effect.as(Effect.sleep(pause), passes(error)) }),
-      failed
+    const pulled = Effect.map(begun, ({ batches }) =>
+      Stream.fromIterableEffectRepeat(Effect.map(Queue.takeAll(batches), (taken) =>
+        taken.flatMap(({ events, revision }) => {
+          next = revision + 1n
+          return changedBy(start, events)
+        }))))
+    return Stream.unwrap(pulled).pipe(
+      Stream.retry(($) =>
+        Schedule.while($(Schedule.spaced(pause)), ({ input }) =>
+          passes(input))
+      ),
+      Stream.mapError(failed)
     )
-    const pull = Effect.map(Queue.takeAll(batches), (taken) =>
-      taken.flatMap(({ events, revision }) => {
-        next = revision + 1n
-        return changedBy(start, events)
-      }))
-    return Stream.fromIterableEffectRepeat(Effect.mapError(pull, failed))
-  }))
+  })
 
 /** Whether it may be otherwise when asked again. */
 const passes = (error: EtcdError | Compacted): boolean =>
