@@ -261,6 +261,33 @@ layer(Fixture.layer)((it) => {
       assert.deepStrictEqual(yield* Effect.promise(() => redis.keys("*")), [])
     }))
 
+  it.effect("a release that must be remembered is, also when the key of its ended lease is still there", () =>
+    Effect.gen(function*() {
+      const { redis } = yield* Fixture
+      yield* Effect.promise(() => redis.flushall())
+      const machine = new Machine()
+      const header = { session: "s0", inbox: "inbox:", patience: 60_000, owner: "default" }
+      const claim: Command = {
+        _tag: "Claim",
+        id: "a",
+        session: "s0",
+        ttl: 60_000,
+        wait: true,
+        patience: 60_000,
+        ...plain
+      }
+      const release: Command = { _tag: "Release", id: "a", remember: 100_000 }
+      let micros = 1_700_000_000_000_000
+      // The key outlives the lease by a rounded millisecond. The claim that comes last is one that was late.
+      for (const [command, pass, answer] of [[claim, 1, "G"], [release, 60_000, "D"], [claim, 1, "X"]] as const) {
+        micros += pass * 1000
+        const step: Step = ["r", command, false]
+        const seen = yield* inScript(header, [step], micros)
+        assert.deepStrictEqual(seen, machine.run([step], micros))
+        assert.strictEqual(seen.replies[0]?.[0], answer)
+      }
+    }))
+
   it.effect.prop(
     "the script answers, pushes and keeps what the machine does",
     { batches: Schema.Array(Batch).check(Schema.isMaxLength(30)) },

@@ -4,8 +4,9 @@
  * not usual, before they change anything, and the rest of the script does it.
  *
  * A mutex that is held, and remembers no withdrawn ids, has a blob of its own: a byte, the holder's id, a zero, and packed
- * values. Byte 193: nobody has stood in its line, and its token is in the past, so that it can be deleted unread. Byte 194:
- * it may have a line, kept up to `kept`, and the holder has `tokens` of them.
+ * values. Byte 193: nobody has stood in its line, and its token is in the past, so that it can be deleted unread, unless the
+ * id must be remembered in case its lease has ended. Byte 194: it may have a line, kept up to `kept`, and the holder has
+ * `tokens` of them.
  */
 export const leaseLuaMutex = `
 local stamp = number(micros)
@@ -52,7 +53,7 @@ local function quick(code, key, id, at)
     local raw = call("GET", key)
     if not raw or sub(raw, 2, #id + 2) ~= id .. "\\0" then return end
     local kind = string.byte(raw)
-    if code == RELEASE and kind == 193 and not fresh[key] then
+    if code == RELEASE and kind == 193 and not fresh[key] and args[at] == 0 then
       call("DEL", key)
       if listened then changed[key] = true end
       return "D"
