@@ -47,6 +47,7 @@ export default defineConfig({
         })
       ]),
       project("docs", { include: [".snippets/**/*.test.ts"], exclude: [], testTimeout: 30_000 }),
+      project("site", { include: ["docs/test/**/*.test.ts"], ...patient, globalSetup: ["docs/test/site.setup.ts"] }),
       project("tree", { include: ["tests/**/*.test.ts"], testTimeout: 30_000 })
     ],
     maxWorkers: 2,

@@ -336,14 +336,14 @@ const retell = Effect.fnUntraced(function*<A, E>(
   schedule: Schedule,
   found: Pick<ExploreFailure, "strategy" | "seed" | "runs"> & { readonly kind: Kind | undefined }
 ) {
-  const resources = process.getActiveResourcesInfo().length
+  const resources = resourcesInUse()
   const outcome = execute(program, settingsOf(options, schedule.seed), strategies.recorded(schedule.choices), true)
   const { exit, interleaver, recorder } = outcome
   const kind = judge(outcome, options)
   const trace = recorder?.trace ?? []
   if (kind === undefined && exit !== undefined && found.kind === undefined) return { exit, trace }
   const outside = kind === "deadlock" &&
-    (process.getActiveResourcesInfo().length > resources || (yield* wokenFromOutside(interleaver)))
+    (resourcesInUse() > resources || (yield* wokenFromOutside(interleaver)))
   return yield* new ExploreFailure({
     ...found,
     kind: outside ? "external" : kind ?? found.kind ?? "failure",
@@ -355,5 +355,8 @@ const retell = Effect.fnUntraced(function*<A, E>(
   })
 })
 
+/** Sockets, timers and the like of the process; a browser does not tell. */
+const resourcesInUse = (): number => typeof process === "undefined" ? 0 : process.getActiveResourcesInfo().length
+
 const wokenFromOutside = (interleaver: { readonly quiet: boolean }): Effect.Effect<boolean> =>
-  Effect.promise(() => new Promise((resolve) => setImmediate(() => resolve(!interleaver.quiet))))
+  Effect.promise(() => new Promise((resolve) => setTimeout(() => resolve(!interleaver.quiet), 0)))

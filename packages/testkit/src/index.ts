@@ -1,3 +1,4 @@
+export * as Browser from "./Browser.ts"
 export * as Chaos from "./Chaos.ts"
 export * as Commits from "./Commits.ts"
 export * as EtcdNetwork from "./EtcdNetwork.ts"

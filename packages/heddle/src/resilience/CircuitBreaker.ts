@@ -57,18 +57,33 @@ export type Outcome =
  */
 export type Trip = Consecutive | Rate
 
-/** @since 0.1.0 @category models */
+/**
+ * So many failures in a row.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Consecutive {
   readonly _tag: "Consecutive"
   readonly failures: number
 }
 
-/** @since 0.1.0 @category models */
+/**
+ * A share of the calls that fail or are slow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Rate extends RateOptions {
   readonly _tag: "Rate"
 }
 
-/** @since 0.1.0 @category models */
+/**
+ * What `rate` is given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RateOptions {
   /** The share of calls that fail at which it trips, above 0 and up to 1. */
   readonly failures: number

@@ -35,7 +35,12 @@ export interface Sensor {
   readonly at: Thresholds
 }
 
-/** @since 0.1.0 @category models */
+/**
+ * From which reading on a sensor asks for which level; a rising order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Thresholds = readonly [reduced: number, minimal: number, emergency: number]
 
 // What is read of the process: Node, Deno and Bun have it.

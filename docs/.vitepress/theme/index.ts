@@ -1,0 +1,20 @@
+import type { Theme } from "vitepress"
+import DefaultTheme from "vitepress/theme"
+import { defineAsyncComponent } from "vue"
+import Drawing from "./Drawing.vue"
+import PatternTable from "./PatternTable.vue"
+import "./style.css"
+
+const theme: Theme = {
+  extends: DefaultTheme,
+  enhanceApp({ app }) {
+    app.component("Drawing", Drawing)
+    app.component("PatternTable", PatternTable)
+    app.component("LockDemo", defineAsyncComponent(() => import("./LockDemo.vue")))
+    app.component("BreakerDemo", defineAsyncComponent(() => import("./BreakerDemo.vue")))
+    app.component("PoolDemo", defineAsyncComponent(() => import("./PoolDemo.vue")))
+    app.component("ExploreDemo", defineAsyncComponent(() => import("./ExploreDemo.vue")))
+  }
+}
+
+export default theme

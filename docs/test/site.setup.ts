@@ -1,0 +1,42 @@
+// Builds the site and serves it on loopback for the tests in the browser.
+import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { createReadStream, existsSync } from "node:fs"
+import { createServer } from "node:http"
+import { extname, join, normalize } from "node:path"
+import type { TestProject } from "vitest/node"
+import * as Browser from "../../packages/testkit/src/Browser.ts"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly site: string
+    readonly chromium: { readonly path: string; readonly env: Record<string, string> }
+  }
+}
+
+const types = new Map(
+  Object.entries({ ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" })
+)
+
+export default async (project: TestProject): Promise<() => Promise<void>> => {
+  const chromium = await Effect.runPromise(Browser.chromium)
+  const root = new URL("../..", import.meta.url).pathname
+  execFileSync("npm", ["run", "--silent", "docs:build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] })
+  const dist = join(root, "docs/.vitepress/dist")
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url ?? "/", "http://site").pathname)
+    const file = [path, `${path}.html`, join(path, "index.html")].map((name) => join(dist, name)).find((name) =>
+      extname(name) !== "" && existsSync(name)
+    )
+    response.writeHead(file === undefined ? 404 : 200, {
+      "content-type": types.get(extname(file ?? "")) ?? "application/octet-stream"
+    })
+    if (file === undefined) response.end()
+    else createReadStream(file).pipe(response)
+  })
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+  const address = server.address()
+  project.provide("site", `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`)
+  project.provide("chromium", { path: chromium.path, env: { ...chromium.env } })
+  return () => new Promise((closed) => server.close(() => closed()))
+}
