@@ -1,0 +1,4 @@
+import { LeaseStore } from "heddle/coordination"
+
+/** The group lives in this process. */
+export const layer = LeaseStore.layerMemory
