@@ -23,7 +23,7 @@ import {
   ReadWriteLock,
   Singleton
 } from "heddle/coordination"
-import { Batcher, FanOut, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
+import { Batcher, FanOut, Hedge, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
 import { Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
@@ -84,6 +84,9 @@ const flow = Effect.gen(function*() {
   yield* accounts.submit(1)
   const numbers = Pipeline.make<number>("numbers").pipe(Pipeline.stage("double", (n) => Effect.succeed(n * 2)))
   yield* Stream.runDrain(Pipeline.stream(numbers, Stream.make(1)))
+  yield* Hedge.hedged(Effect.void, { idempotent: true, delay: 10, name: "mirrors" })
+  yield* Hedge.firstSuccess([Effect.void], { name: "mirrors" })
+  yield* Hedge.quorum(1, { name: "mirrors" })([Effect.void])
   const { stream } = yield* Multiplexer.make({ name: "feeds", sources: { one: { stream: Stream.make(1) } } })
   yield* Stream.runDrain(stream)
 })

@@ -8,6 +8,8 @@ const batcher = rowsOf("Batcher", named, "item")
 const partitioner = rowsOf("Partitioner", named, "item")
 const pipeline = rowsOf("Pipeline", { ...named, stage: "named" }, "item")
 const multiplexer = rowsOf("Multiplexer", { ...named, source: "named" }, "element")
+const hedgeCall = rowsOf("Hedge", named, "call")
+const hedgeAttempt = rowsOf("Hedge", named, "attempt")
 
 export const flowRows: ReadonlyArray<MetricRow> = [
   pool.gauge("heddle_worker_pool_depth", "Tasks in the queue"),
@@ -72,5 +74,16 @@ export const flowRows: ReadonlyArray<MetricRow> = [
   multiplexer.gauge("heddle_multiplexer_waiting", "Sources that wait for room"),
   multiplexer.counter("heddle_multiplexer_completed_total", "Elements delivered"),
   multiplexer.counter("heddle_multiplexer_dropped_total", "Elements dropped for want of room"),
-  multiplexer.histogram("heddle_multiplexer_latency_seconds", "How long elements waited before they were delivered")
+  multiplexer.histogram("heddle_multiplexer_latency_seconds", "How long elements waited before they were delivered"),
+  hedgeAttempt.gauge(
+    "heddle_hedge_active",
+    "Attempts that run, those that were given up and have not ended too"
+  ),
+  hedgeCall.counter("heddle_hedge_completed_total", "Calls of which enough attempts succeeded"),
+  hedgeCall.counter("heddle_hedge_failed_total", "Calls of which too many attempts failed"),
+  hedgeCall.counter("heddle_hedge_interrupted_total", "Calls that were interrupted"),
+  hedgeCall.counter("heddle_hedge_late_total", "Calls that were not done in time"),
+  hedgeAttempt.counter("heddle_hedge_extra_total", "Attempts beyond those that a call needs"),
+  hedgeAttempt.counter("heddle_hedge_refused_total", "Extra attempts that the budget denied"),
+  hedgeCall.histogram("heddle_hedge_latency_seconds", "From the start of a call to its answer")
 ]

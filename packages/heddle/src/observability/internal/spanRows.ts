@@ -32,5 +32,11 @@ export const spanRows: ReadonlyArray<SpanRow> = [
   { name: "Barrier.await", attributes: ["heddle.backend", "heddle.barrier.key"], spans: "the wait" },
   { name: "Once.run", attributes: ["heddle.backend", "heddle.once.key"], spans: "until there is a result" },
   { name: "Cron.tick", attributes: ["heddle.backend", "heddle.cron.name"], spans: "what runs at a tick" },
-  ...["get", "entries", "put", "delete", "compareAndSet", "modify", "propose", "watch"].map(kv)
+  ...["get", "entries", "put", "delete", "compareAndSet", "modify", "propose", "watch"].map(kv),
+  ...["firstSuccess", "hedged", "quorum"].map((method): SpanRow => ({
+    name: `Hedge.${method}`,
+    attributes: [],
+    spans: "from the start of a call to its answer"
+  })),
+  { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" }
 ]
