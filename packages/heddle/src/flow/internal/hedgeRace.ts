@@ -206,7 +206,7 @@ class Race<A, E, R, F> {
 
   /** Whether the success counts: one that comes too late is given up. */
   private win(index: number, value: A, own: Scope.Closeable | undefined): boolean {
-    if (this.settled || this.wins.size >= this.plan.need) return false
+    if (this.wins.size >= this.plan.need) return false
     if (index === 0) this.firstTook = this.now() - this.startedAt
     this.wins.set(index, value)
     if (own !== undefined) this.kept.push(own)
