@@ -7,12 +7,12 @@ const contenders = (waiting: number): Match["contenders"] => [
   ["async-mutex", `keyed-mutex/async-mutex-${waiting}.ts`]
 ]
 
-const match = (waiting: number, count: number): Match => ({
+const match = (waiting: number, rounds: number, count: number): Match => ({
   title: `Keyed mutex, ${waiting.toLocaleString("en-US")} callers of one key: turns a second`,
   from: import.meta.url,
   count,
-  rounds: 5,
+  rounds,
   contenders: contenders(waiting)
 })
 
-export const matches: ReadonlyArray<Match> = [match(10, 100_000), match(100, 100_000), match(10_000, 100_000)]
+export const matches: ReadonlyArray<Match> = [match(10, 5, 100_000), match(100, 5, 100_000), match(10_000, 3, 50_000)]
