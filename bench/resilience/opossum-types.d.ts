@@ -1,11 +1,7 @@
 declare module "opossum" {
   export default class CircuitBreaker<A> {
-    constructor(
-      action: () => Promise<A>,
-      options: { readonly timeout: number | false; readonly resetTimeout: number; readonly capacity?: number }
-    )
+    constructor(action: () => Promise<A>, options: { readonly timeout: false; readonly resetTimeout: number })
     fire(): Promise<A>
     open(): void
-    fallback(use: () => A): void
   }
 }

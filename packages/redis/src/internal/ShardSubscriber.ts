@@ -32,7 +32,6 @@ export class ShardSubscriber implements Subscriber {
   private readonly heard = new Map<string, Heard>()
   private readonly nodes = new Map<string, Node>()
   private asked = -Infinity
-  private timer: NodeJS.Timeout | undefined
   constructor(cluster: Cluster, settings: Settings, now: () => number) {
     this.cluster = cluster
     this.settings = settings
@@ -62,7 +61,6 @@ export class ShardSubscriber implements Subscriber {
   }
 
   close(): void {
-    clearTimeout(this.timer)
     this.cluster.off("refresh", this.settle)
     for (const { client } of this.nodes.values()) client.disconnect()
   }
@@ -125,12 +123,9 @@ export class ShardSubscriber implements Subscriber {
       heard.joined.reject(error)
       heard.joined = joining()
     }
-    if (this.timer === undefined) this.timer = setTimeout(this.ask, Math.max(0, this.asked + pause - this.now()))
-  }
-
-  private readonly ask = (): void => {
-    this.timer = undefined
-    this.asked = this.now()
+    const now = this.now()
+    if (now - this.asked < pause) return
+    this.asked = now
     this.cluster.refreshSlotsCache()
   }
 }

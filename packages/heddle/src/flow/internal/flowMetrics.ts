@@ -25,9 +25,7 @@ const kinds = {
   /** Accepted, and then not begun. */
   dropped: "counter",
   /** Not accepted. */
-  refused: "counter",
-  /** Begun although what was begun before might have done. */
-  extra: "counter"
+  refused: "counter"
 } as const
 
 export type Count = keyof typeof kinds

@@ -1,4 +1,0 @@
-/** A map of Effect's semaphores, 10 callers. */
-import { semaphore } from "./callers.ts"
-
-export const open = semaphore(10)

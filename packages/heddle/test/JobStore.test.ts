@@ -1,4 +1,0 @@
-import { allJobAbilities, jobStoreLaws } from "@heddle/testkit/laws"
-import { JobStore } from "heddle/messaging"
-
-jobStoreLaws("memory", JobStore.layerMemory, allJobAbilities)
