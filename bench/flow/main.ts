@@ -2,12 +2,14 @@
 import { play } from "../harness/loads.ts"
 import * as batcher from "./batcher.ts"
 import * as fanOut from "./fan-out.ts"
+import * as keyedMutex from "./keyed-mutex.ts"
 import * as partitioner from "./partitioner.ts"
 import * as workerPool from "./worker-pool.ts"
 
 export const flow = play("flow", [
   ...batcher.matches,
   ...fanOut.matches,
+  ...keyedMutex.matches,
   ...partitioner.matches,
   ...workerPool.matches
 ])

@@ -99,6 +99,7 @@ export default defineConfig({
         collapsed: true,
         items: [
           { text: "Performance", link: "/performance" },
+          { text: "What is stable", link: "/stability" },
           { text: "Glossary", link: "/glossary" },
           { text: "API", link: "/api/" },
           { text: "Decisions", link: "/decisions/" }

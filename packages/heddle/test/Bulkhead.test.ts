@@ -150,12 +150,12 @@ describe("a bulkhead", () => {
               ? [[attributes?.[by], "count" in state ? state.count : "value" in state ? state.value : 0]]
               : []
           )))
-      assert.deepStrictEqual(yield* series("heddle_bulkhead_calls", "state"), { running: 1, waiting: 2 })
+      assert.deepStrictEqual(yield* series("heddle_bulkhead_occupancy", "state"), { running: 1, waiting: 2 })
       yield* Fiber.interrupt(leaver)
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(late)
       yield* Fiber.interrupt(holder)
-      assert.deepStrictEqual(yield* series("heddle_bulkhead_calls", "state"), { running: 0, waiting: 0 })
+      assert.deepStrictEqual(yield* series("heddle_bulkhead_occupancy", "state"), { running: 0, waiting: 0 })
       assert.deepStrictEqual(yield* series("heddle_bulkhead_calls_total", "outcome"), {
         ended: 1,
         full: 1,

@@ -14,7 +14,9 @@
  * costs at most a heartbeat.
  *
  * On a cluster the steps of one tick travel in one call for each slot, and grants are published in the slot: an inbox there,
- * `<prefix>:inbox:{<tag>}:<session>`, is heard from the first wait in the slot on.
+ * `<prefix>:inbox:{<tag>}:<session>`, is heard from the first wait in the slot on. A node that is down touches the leases of its
+ * slots alone. What a node says that was not heard for a second counts only when another node knows it as the master of the
+ * slot: one that stood still may have been replaced meanwhile. That costs one more round trip after a second without any.
  *
  * A token is the server's time in microseconds, or one more than the last if that is greater: tokens grow also when the
  * key is gone or the data is lost.
@@ -24,7 +26,8 @@
  * - Redis replicates after it has answered. A failover may forget a lease that was granted: its holder is told by the next
  *   renewal, and the next holder may be let in before. Tokens still grow: send them with each write.
  * - A step fails when a failover takes longer than `commandTimeout`, a lease is lost when it takes longer than its ttl.
- * - A step of the server's clock forward ends leases early. A step backward longer than a resource was free can repeat tokens.
+ * - While a slot moves, a waiter may lose its place in line when its keys arrive one by one, and stands at its end then.
+ * - A step of the server's clock forward ends leases early, and so does a failover, or a slot's move, to a server whose clock is ahead. A step backward longer than a resource was free can repeat tokens.
  * - A release that does not arrive is sent again when the connection is back; if the process ends before, the ttl frees
  *   the permits.
  * - `maxmemory-policy` must not evict keys that expire; the layer warns when it may.

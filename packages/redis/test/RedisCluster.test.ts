@@ -128,16 +128,37 @@ const info = (client: Client, what: RegExp) =>
 const isMaster = ({ client }: Nodes[number]) => info(client, /role:master/)
 const replicates = ({ client }: Nodes[number]) => info(client, /role:slave[^]*master_link_status:up/)
 
-/** Moves a slot with all its keys, as resharding does. */
-const move = (slot: number, from: Nodes[number], to: Nodes[number]) =>
+/** Completes when all of these know of a master for each slot. */
+const serve = (all: ReadonlyArray<Nodes[number]>) =>
+  eventually(Effect.map(
+    Effect.promise(() => Promise.all(all.map(({ client }) => client.cluster("INFO").catch(() => "")))),
+    (found) => found.every((info) => /cluster_state:ok/.test(info) && /cluster_slots_ok:16384/.test(info))
+  ))
+
+/** Lets a slot begin to move to another node, as resharding does: a key is asked for there once it is not here any more. */
+const open = (slot: number, from: Nodes[number], to: Nodes[number]) =>
   Effect.promise(async () => {
     const [source, target] = await Promise.all([from, to].map(({ client }) => client.cluster("MYID")))
     await to.client.cluster("SETSLOT", slot, "IMPORTING", String(source))
     await from.client.cluster("SETSLOT", slot, "MIGRATING", String(target))
-    const keys = await from.client.cluster("GETKEYSINSLOT", slot, 100)
-    if (keys.length > 0) await from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys)
-    for (const { client } of [to, from, ...nodes]) await client.cluster("SETSLOT", slot, "NODE", String(target))
   })
+const carry = (from: Nodes[number], to: Nodes[number], ...keys: ReadonlyArray<string>) =>
+  Effect.promise(() => from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys))
+
+/** Moves a slot with all its keys. */
+const move = (slot: number, from: Nodes[number], to: Nodes[number]) =>
+  Effect.andThen(
+    open(slot, from, to),
+    Effect.promise(async () => {
+      for (;;) {
+        const keys = await from.client.cluster("GETKEYSINSLOT", slot, 100)
+        if (keys.length === 0) break
+        await from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys)
+      }
+      const target = await to.client.cluster("MYID")
+      for (const { client } of [to, from, ...nodes]) await client.cluster("SETSLOT", slot, "NODE", String(target))
+    })
+  )
 
 describe("slots", () => {
   it("are those of the specification, and each has a tag", () => {
@@ -228,6 +249,124 @@ describe("a lease store on Redis Cluster", () => {
         yield* move(slotOf(key), to, from)
       }),
     60_000
+  )
+
+  it.live(
+    "loses the leases of a node that stands still, and no others",
+    () =>
+      Effect.gen(function*() {
+        const configured = (value: string) =>
+          onAll((redis) => redis.config("SET", "cluster-require-full-coverage", value))
+        yield* Effect.acquireRelease(configured("no"), () => configured("yes"))
+        const one = yield* store({ commandTimeout: "1 second" })
+        const [there, here] = [neighbours(1, 1)[0] ?? "", neighbours(16_000, 1)[0] ?? ""]
+        const still = yield* masterOf(`heddle:{${there}}`)
+        const [lost, kept] = yield* Effect.all([
+          one.claim({ resource: there, ttl: "600 millis" }),
+          one.claim({ resource: here, ttl: "600 millis" })
+        ], { concurrency: 2 })
+        const other = yield* Effect.forkChild(kept.run(Effect.never))
+        yield* Effect.acquireRelease(still.server.stop, () => Effect.orDie(still.server.continue))
+        assert.strictEqual((yield* inTime(Effect.flip(lost.run(Effect.never)))).reason, "expired")
+        // Longer than the steps to the node that stands still take to fail.
+        yield* Effect.sleep("1200 millis")
+        assert.isTrue(kept.isAlive())
+        yield* Fiber.interrupt(other)
+        yield* still.server.continue
+        yield* serve(nodes)
+      }),
+    60_000
+  )
+
+  it.live(
+    "gives back, and keeps the line, while the keys of a resource are on two nodes",
+    () =>
+      Effect.gen(function*() {
+        const [one, other] = [yield* store(), yield* store()]
+        const key = "heddle:{halves}"
+        const from = yield* masterOf(key)
+        const to = nodes.find((node) => node !== from) ?? from
+        const holder = yield* other.claim({ resource: "halves", ttl: "1 hour" })
+        const waiter = yield* Effect.forkChild(one.claim({ resource: "halves" }))
+        yield* waiting("halves", 1)
+        yield* open(slotOf(key), from, to)
+        yield* carry(from, to, `${key}:q`, `${key}:w`)
+        const release = yield* Effect.forkChild(holder.release)
+        // The waiter has asked again meanwhile, and the release as well.
+        yield* Effect.sleep("500 millis")
+        yield* move(slotOf(key), from, to)
+        yield* inTime(Fiber.join(release))
+        yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
+        yield* move(slotOf(key), to, from)
+      }),
+    60_000
+  )
+
+  it.live(
+    "takes and keeps leases of a slot of which half has moved, in one tick",
+    () =>
+      Effect.gen(function*() {
+        const one = yield* store()
+        const resources = neighbours(5000, 8)
+        const [moved, ...others] = resources
+        const key = `heddle:{${moved}}`
+        const from = yield* masterOf(key)
+        const to = nodes.find((node) => node !== from) ?? from
+        const leases = yield* Effect.forEach(resources.slice(0, 4), (resource) =>
+          one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" })
+        yield* open(slotOf(key), from, to)
+        yield* carry(from, to, key)
+        const more = yield* inTime(Effect.forEach(others.slice(3), (resource) =>
+          one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" }))
+        yield* Effect.sleep("1 second")
+        for (const lease of [...leases, ...more]) {
+          assert.isTrue(lease.isAlive(), lease.resource)
+        }
+        yield* move(slotOf(key), from, to)
+        for (const lease of [...leases, ...more]) {
+          assert.isTrue(lease.isAlive(), lease.resource)
+        }
+        yield* Effect.forEach(leases, (lease) =>
+          lease.release)
+        yield* move(slotOf(key), to, from)
+      }),
+    60_000
+  )
+
+  it.live(
+    "holds nothing on the word of a node that has lost its place and does not know it yet",
+    () =>
+      Effect.gen(function*() {
+        const { nodes } = replicated
+        const options = { ...replicated.options, commandTimeout: "10 seconds" } as const
+        const [first, , , second = first] = nodes
+        const resource = neighbours(3, 1)[0] ?? ""
+        const old = yield* masterOf(`heddle:{${resource}}`, nodes)
+        const young = old === first ? second : first
+        yield* replicates(young)
+        const late = yield* store(options)
+        // A first lease, so that the way to the node is known.
+        yield* Effect.scoped(late.claim({ resource: neighbours(3, 2)[1] ?? "" }))
+        yield* Effect.acquireRelease(old.server.stop, () => Effect.orDie(old.server.continue))
+        yield* isMaster(young)
+        const others = nodes.filter((node) => node !== old)
+        yield* serve(others)
+        const inTurn = yield* store({ ...options, cluster: others.map(({ server }) => server.url) })
+        const held = yield* inTime(inTurn.claim({ resource, ttl: "1 minute" }))
+        const claim = yield* Effect.forkChild(late.claim({ resource, ttl: "1 minute" }))
+        yield* Effect.sleep("100 millis")
+        yield* old.server.continue
+        yield* replicates(old)
+        // It has its place in the line of the new master.
+        yield* eventually(
+          Effect.promise(() => young.client.hlen(`heddle:{${resource}}:w`).then((now) => now === 1, () => false))
+        )
+        assert.isUndefined(claim.pollUnsafe())
+        yield* held.release
+        const lease = yield* inTime(Fiber.join(claim))
+        assert.isTrue(lease.token > held.token)
+      }),
+    90_000
   )
 
   it.live(

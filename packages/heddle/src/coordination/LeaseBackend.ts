@@ -74,6 +74,8 @@ export interface Steps {
   readonly ask: (claim: Claim) => Effect.Effect<Answer, InvalidClaim | StoreUnavailable>
   /** Extends all leases that are still held: for each its new `until`, or undefined where the store does not know it. */
   readonly renew: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<number | undefined>, StoreUnavailable>
+  /** Where the lease is kept, if places may fail apart: those of one place are renewed together. Default: all in one place. */
+  readonly placeOf?: ((claim: Claim) => unknown) | undefined
   /** Gives back what the claim holds, or takes it out of the line; touches nothing else. */
   readonly release: (claim: Claim) => Effect.Effect<void, StoreUnavailable>
   /** `release`, sent at once and not waited for. The layer's close waits for those still on their way. */

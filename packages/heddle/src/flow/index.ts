@@ -6,6 +6,8 @@
 export { InvalidOption } from "../internal/InvalidOption.ts"
 export * as Batcher from "./Batcher.ts"
 export * as FanOut from "./FanOut.ts"
+export * as Hedge from "./Hedge.ts"
+export * as KeyedMutex from "./KeyedMutex.ts"
 export * as Multiplexer from "./Multiplexer.ts"
 export * as Partitioner from "./Partitioner.ts"
 export * as Pipeline from "./Pipeline.ts"

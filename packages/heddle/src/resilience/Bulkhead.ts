@@ -64,6 +64,8 @@ export interface Occupancy {
  */
 export interface Bulkhead {
   readonly name: string
+  /** How long a call waits for its place, at most, in milliseconds: 0 where nobody waits, `Infinity` for as long as it takes. */
+  readonly longest: number
   /**
    * Runs a call in a place of its own, first come first served.
    *
@@ -115,6 +117,7 @@ export const make = ({ name, running, waiting = 0, waitFor }: Options): Effect.E
       const places = new Places({ name, running, waiting, patience }, context)
       return Effect.succeed<Bulkhead>({
         name,
+        longest: waiting === 0 ? 0 : patience,
         run: (call) => places.run(call),
         resize: (running) =>
           Effect.andThen(checked([whole("running", running, 1)]), Effect.sync(() => places.resize(running))),

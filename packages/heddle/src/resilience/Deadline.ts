@@ -24,7 +24,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { monotonic } from "../internal/monotonic.ts"
 import { toMillis } from "./internal/check.ts"
@@ -101,10 +102,10 @@ export const within = (time: Duration.Input, hop?: string) => {
         return at(self, { ...outer, hops })
       }
       const inside = outer.at === Infinity ? [] : outer.inside
-      // Where the work is is noted before it is interrupted, as it leaves then.
       const below = (path: ReadonlyArray<string>) => hops.every((hop, index) => path[index] === hop)
-      const over = Effect.flatMap(Effect.sleep(budget), () => exceeded(inside.findLast(below) ?? hops, budget))
-      return Effect.raceFirst(at(self, { at: now + budget, budget, hops, inside }), over)
+      // Where the work is is noted before it is interrupted, as it leaves then.
+      const over = () => exceeded(inside.findLast(below) ?? hops, budget)
+      return bounded(self, { at: now + budget, budget, hops, inside }, over)
     })
 }
 
@@ -219,17 +220,51 @@ const Current = Context.Reference<Span>("heddle/Deadline", {
   defaultValue: () => ({ at: Infinity, budget: Infinity, hops: [], inside: [] })
 })
 
+/** Runs an effect where its caller's deadline is the earlier one. */
 const at = <A, E, R>(self: Effect.Effect<A, E, R>, span: Span): Effect.Effect<A, E, R> => {
   const inner = Effect.provideService(self, Current, span)
   if (span.at === Infinity) return inner
   return Effect.suspend(() => {
     span.inside.push(span.hops)
-    return Effect.onExitPrimitive(inner, () => {
-      const index = span.inside.lastIndexOf(span.hops)
-      if (index >= 0) span.inside.splice(index, 1)
-      return undefined
-    })
+    return Effect.onExitPrimitive(inner, () => leave(span))
   })
+}
+
+/**
+ * Runs an effect in a fiber of its own until its time is over. It is `Effect.raceFirst` against a sleep, without one for what
+ * ends at once, and at half the cost.
+ */
+const bounded = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  span: Span,
+  over: () => Effect.Effect<never, DeadlineExceeded>
+): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  Effect.contextWith((context: Context.Context<R>) => {
+    let work: Fiber.Fiber<A, E> | undefined
+    let timer: Fiber.Fiber<void> | undefined
+    return Effect.onExitPrimitive(
+      Effect.callback<A, E | DeadlineExceeded>((resume) => {
+        span.inside.push(span.hops)
+        work = Effect.runForkWith(Context.add(context, Current, span))(self)
+        const exit = work.pollUnsafe()
+        if (exit !== undefined) return resume(exit)
+        work.addObserver(resume)
+        timer = Effect.runForkWith(context)(Effect.sleep(span.budget))
+        timer.addObserver((exit) => {
+          if (Exit.isSuccess(exit)) resume(over())
+        })
+      }),
+      () => {
+        leave(span)
+        timer?.interruptUnsafe()
+        return work === undefined || work.pollUnsafe() !== undefined ? undefined : Fiber.interrupt(work)
+      }
+    )
+  })
+
+const leave = ({ hops, inside }: Span): undefined => {
+  const index = inside.lastIndexOf(hops)
+  if (index >= 0) inside.splice(index, 1)
 }
 
 const exceeded = (hops: ReadonlyArray<string>, budget: number): Effect.Effect<never, DeadlineExceeded> =>

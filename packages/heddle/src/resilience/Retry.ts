@@ -63,6 +63,8 @@ export interface Retry<in E = unknown> {
   readonly name: string
   /** How often a call is made, at most. */
   readonly attempts: number
+  /** How long it waits before an attempt, at most, in milliseconds. */
+  readonly longest: number
   /**
    * Makes a call, and makes it again while it fails and may.
    *
@@ -147,6 +149,7 @@ export const make = <E = unknown>(options: Options<E>): Effect.Effect<Retry<E>, 
       return Effect.succeed<Retry<E>>({
         name,
         attempts: times + 1,
+        longest,
         run: (call) => {
           const tried = call.pipe(Effect.catch((error) => again(call, error)))
           return budget === undefined ? tried : Effect.andThen(budget.call, tried)

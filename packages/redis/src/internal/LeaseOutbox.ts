@@ -1,7 +1,8 @@
 import type { Cluster, Redis } from "ioredis"
 import type { Args, Header, Script } from "./leaseScript.ts"
 import { again, encode } from "./leaseScript.ts"
-import { isReply, passes } from "./passes.ts"
+import type { Masters, Sent } from "./Masters.ts"
+import { isReply, isTorn, passes } from "./passes.ts"
 
 /** One operation on a resource on its way to the server, and what to do with the answer. */
 export interface Op {
@@ -24,8 +25,8 @@ export interface Surroundings {
   readonly script: Script
   /** What a batch with that key says once. */
   readonly headerOf: (key: string) => Header
-  /** What the keys of one call must have in common; undefined: nothing. */
-  readonly slotOf: ((key: string) => number) | undefined
+  /** On a cluster: what the keys of one call must have in common, and whose answers count. */
+  readonly shards: { readonly slotOf: (key: string) => number; readonly masters: Masters } | undefined
   readonly now: () => number
   /** Asks for a `look` at that instant. */
   readonly ring: (instant: number) => void
@@ -104,9 +105,9 @@ export class LeaseOutbox {
     this.queue = []
     if (this.closed) return ops.forEach((op) => op.onFail(new Error("the store is closed")))
     if (this.around.commands.status !== "ready") return this.keep(ops)
-    const { slotOf } = this.around
-    if (slotOf === undefined || ops.length === 1) return this.cut(ops)
-    for (const group of Map.groupBy(ops, ({ key }) => slotOf(key)).values()) this.cut(group)
+    const { shards } = this.around
+    if (shards === undefined || ops.length === 1) return this.cut(ops)
+    for (const group of Map.groupBy(ops, ({ key }) => shards.slotOf(key)).values()) this.cut(group)
   }
 
   private cut(ops: ReadonlyArray<Op>): void {
@@ -120,7 +121,7 @@ export class LeaseOutbox {
   }
 
   private transmit(all: ReadonlyArray<Op>): void {
-    const { commands, headerOf, now, script } = this.around
+    const { commands, headerOf, script } = this.around
     const ops = all.filter((op) => op.until !== -Infinity)
     const [first] = ops
     if (first === undefined) return this.settled()
@@ -133,9 +134,9 @@ export class LeaseOutbox {
     const batch = encode(headerOf(first.key), ops)
     this.flying++
     const send = (command: "evalsha" | "eval", what: string): void => {
-      const sentAt = now()
+      const sent = this.sent(first.key)
       commands[command](what, keys.length, ...keys, batch).then(
-        (reply) => this.answered(ops, String(reply), sentAt),
+        (reply) => this.heard(ops, String(reply), sent),
         (error: unknown) =>
           command === "evalsha" && error instanceof Error && error.message.startsWith("NOSCRIPT")
             ? send("eval", script.lua)
@@ -143,6 +144,22 @@ export class LeaseOutbox {
       )
     }
     send("evalsha", script.sha)
+  }
+
+  private sent(key: string): Sent {
+    const { now, shards } = this.around
+    if (shards === undefined) return { slot: 0, to: undefined, at: now() }
+    const slot = shards.slotOf(key)
+    return { slot, to: shards.masters.masterOf(slot), at: now() }
+  }
+
+  /** The answer of a node that may have lost its place counts for nothing until another has vouched for it. */
+  private heard(ops: ReadonlyArray<Op>, reply: string, sent: Sent): void {
+    const counts = this.around.shards?.masters.counts(sent) ?? true
+    const judge = (counts: boolean) =>
+      counts ? this.answered(ops, reply, sent.at) : this.failed(ops, new Error("another node serves the slot now"))
+    if (typeof counts === "boolean") judge(counts)
+    else void counts.then(judge)
   }
 
   private answered(ops: ReadonlyArray<Op>, reply: string, sentAt: number): void {
@@ -154,21 +171,34 @@ export class LeaseOutbox {
     }
     this.flying--
     this.back(ops)
-    for (let i = 0; i < ops.length; i++) ops[i]?.onReply(lines[i] ?? "", sentAt)
+    for (let i = 0; i < ops.length; i++) this.reply(ops[i], lines[i] ?? "", sentAt)
     for (let i = ops.length; i < lines.length; i++) this.around.onPush((lines[i] ?? "").slice(1))
     this.settled()
+  }
+
+  private reply(op: Op | undefined, line: string, sentAt: number): void {
+    if (op === undefined) return
+    if (line[0] === "E" && this.isWorth(op, !passes(line.slice(1)))) this.keep([op])
+    else op.onReply(line, sentAt)
   }
 
   private failed(ops: ReadonlyArray<Op>, error: unknown): void {
     this.flying--
     this.back(ops)
-    const now = this.around.now()
+    if (isTorn(error)) {
+      const parts = Map.groupBy(ops, ({ key }) => key)
+      if (parts.size > 1) return parts.forEach((part) => this.transmit(part))
+    }
     const refused = isReply(error) && !passes(error.message)
-    const worth = (op: Op) => !this.closed && op.until > now && (op.insist || !refused)
-    const left = ops.filter(worth)
-    if (left.length > 0) this.keep(left)
-    for (const op of ops) if (!worth(op)) op.onFail(error)
+    const worth = ops.filter((op) => this.isWorth(op, refused))
+    if (worth.length > 0) this.keep(worth)
+    for (const op of ops) if (!worth.includes(op)) op.onFail(error)
     this.settled()
+  }
+
+  /** Whether to send it again. */
+  private isWorth(op: Op, refused: boolean): boolean {
+    return !this.closed && op.until > this.around.now() && (op.insist || !refused)
   }
 
   private back(ops: ReadonlyArray<Op>): void {

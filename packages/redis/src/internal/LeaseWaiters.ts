@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly owner: string
   /** Since which monotonic instant (ms) grants for that key are heard. */
   readonly heardSince: (key: string) => number
+  /** For how long (ms) after its last answer a server's pushes count. */
+  readonly trustFor: number
   /** Milliseconds. */
   readonly timeout: number
   readonly heartbeat: number
@@ -255,7 +257,10 @@ export class LeaseWaiters {
 
   private pushed(waiter: Waiter, line: string): void {
     const grant = line.slice(waiter.claim.id.length + 1)
-    if (BigInt(grant.split(" ", 1)[0] ?? "") >= waiter.floor) this.settle(waiter, grant, waiter.asked)
+    if (BigInt(grant.split(" ", 1)[0] ?? "") < waiter.floor || waiter.outcome !== undefined) return
+    // Whoever was not heard for so long may have lost its place, and what it pushes is worth nothing.
+    if (this.around.now() - waiter.asked > this.around.trustFor) this.confirm(waiter)
+    else this.settle(waiter, grant, waiter.asked)
   }
 
   /** `grant` is `<token>`, or `<token> <ttl>` if what is left of the lease is not what was asked for. */

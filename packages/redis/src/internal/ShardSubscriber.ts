@@ -32,6 +32,7 @@ export class ShardSubscriber implements Subscriber {
   private readonly heard = new Map<string, Heard>()
   private readonly nodes = new Map<string, Node>()
   private asked = -Infinity
+  private timer: NodeJS.Timeout | undefined
   constructor(cluster: Cluster, settings: Settings, now: () => number) {
     this.cluster = cluster
     this.settings = settings
@@ -61,6 +62,7 @@ export class ShardSubscriber implements Subscriber {
   }
 
   close(): void {
+    clearTimeout(this.timer)
     this.cluster.off("refresh", this.settle)
     for (const { client } of this.nodes.values()) client.disconnect()
   }
@@ -123,9 +125,12 @@ export class ShardSubscriber implements Subscriber {
       heard.joined.reject(error)
       heard.joined = joining()
     }
-    const now = this.now()
-    if (now - this.asked < pause) return
-    this.asked = now
+    if (this.timer === undefined) this.timer = setTimeout(this.ask, Math.max(0, this.asked + pause - this.now()))
+  }
+
+  private readonly ask = (): void => {
+    this.timer = undefined
+    this.asked = this.now()
     this.cluster.refreshSlotsCache()
   }
 }

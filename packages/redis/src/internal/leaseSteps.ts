@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Alarm } from "heddle/coordination"
 import type { Lease, LeaseBackend } from "heddle/coordination"
+import { Cluster } from "ioredis"
 import type { Redis } from "../Redis.ts"
 import { leaseChanges } from "./leaseChanges.ts"
 import { leaseInboxes } from "./leaseInboxes.ts"
@@ -12,6 +13,7 @@ import { LeaseOutbox } from "./LeaseOutbox.ts"
 import * as Script from "./leaseScript.ts"
 import { LeaseWaiters, proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
+import { Masters, shortestFailover } from "./Masters.ts"
 import { slotOf } from "./slots.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -48,7 +50,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
       commands,
       script: subscriber.sharded ? Script.shardedLeaseScript : Script.leaseScript,
       headerOf: (key) => ({ session, inbox: inboxes.channelOf(key), patience, owner }),
-      slotOf: subscriber.sharded ? slotOf : undefined,
+      shards: commands instanceof Cluster ? { slotOf, masters: new Masters(commands, now) } : undefined,
       now,
       ring,
       onPush: (line) => waiters.push(line)
@@ -63,6 +65,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
       now,
       ring,
       heardSince: (key) => inboxes.since(key),
+      trustFor: subscriber.sharded ? shortestFailover : Infinity,
       onBeat: (keys) => {
         inboxes.keep(keys)
         // A silent connection for publications is noticed, and replaced, by a question that it does not answer.
@@ -130,7 +133,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
         until: now() + claim.ttl,
         insist: true,
         attempts: 0,
-        onReply,
+        onReply: (reply) => reply[0] === "E" ? onFail(reply.slice(1)) : onReply(),
         onFail
       })
     const ignore = () => {}
@@ -159,6 +162,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
     return {
       ask: waiters.ask,
       renew,
+      ...(subscriber.sharded ? { placeOf: ({ resource }) => slotOf(keyOf(resource)) } : {}),
       release: (claim) =>
         Effect.callback<void, Lease.StoreUnavailable>((resume) =>
           sendRelease(claim, 0, () => resume(Effect.void), (error) => resume(Effect.fail(failure(error))))

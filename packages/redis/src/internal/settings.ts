@@ -92,6 +92,8 @@ export const clusterSettingsOf = (
         // What may have been carried out is not sent again.
         retryDelayOnFailover: 0,
         retryDelayOnClusterDown: 0,
+        // A call that is refused because half of its keys have moved is cut, and needs no delay.
+        retryDelayOnTryAgain: 0,
         clusterRetryStrategy: retryStrategy,
         slotsRefreshInterval: 5000,
         slotsRefreshTimeout: Math.min(1000, node.connectTimeout),

@@ -28,7 +28,7 @@ export const makeStore = <E, R>(
       const hold = keeper.holds.get(id)
       if (hold !== undefined) keeper.end(hold, "revoked")
     })
-    const keeper: Keeper = new Keeper(steps.renew, clock, metrics)
+    const keeper: Keeper = new Keeper(steps.renew, clock, metrics, steps.placeOf)
     yield* Effect.forkScoped(keeper.alarm.run)
     return new Claims(backend, session, steps, keeper)
   })

@@ -50,19 +50,27 @@ export class Hold<C extends Kept = Claim> {
 
 /**
  * Keeps every held lease of one store: renews those that are due in one step, a third into their time, and ends those
- * whose deadline passes. One fiber for all.
+ * whose deadline passes. One fiber for all, but for the renewals on their way.
  */
 export class Keeper<C extends Kept = Claim> {
   readonly holds = new Map<string, Hold<C>>()
   private readonly renewAll: Renew<C>
+  private readonly placeOf: ((kept: C) => unknown) | undefined
   readonly metrics: LeaseMetrics
   readonly alarm: Alarm<Scope.Scope>
   readonly now: () => number
   private readonly renewing = new Set<Hold<C>>()
   /** Those who wait for a grant, and until when. */
   private readonly waits = new Set<{ readonly until: number; readonly giveUp: () => void }>()
-  constructor(renewAll: Renew<C>, clock: Clock.Clock, metrics: LeaseMetrics) {
+  /** `placeOf`: what is kept in one place is renewed together, and fails together. Without it all is. */
+  constructor(
+    renewAll: Renew<C>,
+    clock: Clock.Clock,
+    metrics: LeaseMetrics,
+    placeOf?: (kept: C) => unknown
+  ) {
     this.renewAll = renewAll
+    this.placeOf = placeOf
     this.metrics = metrics
     this.alarm = new Alarm(clock, this.look)
     this.now = this.alarm.now
@@ -141,7 +149,9 @@ export class Keeper<C extends Kept = Claim> {
     }
     if (due.length === 0) return Effect.succeed(next)
     for (const hold of due) this.renewing.add(hold)
-    return Effect.as(Effect.forkScoped(this.renew(due)), next)
+    const { placeOf } = this
+    const places = placeOf === undefined ? [due] : Map.groupBy(due, ({ claim }) => placeOf(claim)).values()
+    return Effect.as(Effect.forEach(places, (all) => Effect.forkScoped(this.renew(all)), { discard: true }), next)
   })
 
   private readonly renew = (due: ReadonlyArray<Hold<C>>): Effect.Effect<void> =>

@@ -37,7 +37,7 @@ export const family = (noun: string, what: string, labelled: string): Family => 
     boundaries
   })
   const holds = Metric.histogram(`heddle_${noun}_hold_seconds`, {
-    description: `How long ${what} was held`,
+    description: `How long holds of ${what} lasted`,
     boundaries
   })
   const make = ({ backend }: Store, label: string | undefined): LockMetrics => {

@@ -25,7 +25,9 @@ const kinds = {
   /** Accepted, and then not begun. */
   dropped: "counter",
   /** Not accepted. */
-  refused: "counter"
+  refused: "counter",
+  /** Begun although what was begun before might have done. */
+  extra: "counter"
 } as const
 
 export type Count = keyof typeof kinds

@@ -17,7 +17,7 @@ const callsOf = tally("heddle_bulkhead_calls_total", {
   by: "outcome",
   zero: { ended: 0, full: 0, timeout: 0, interrupted: 0 }
 })
-const placesOf = tally("heddle_bulkhead_calls", {
+const placesOf = tally("heddle_bulkhead_occupancy", {
   description: "Calls that run and calls that wait",
   type: "gauge",
   label: "bulkhead",

@@ -1,0 +1,4 @@
+/** A map of Effect's semaphores, 10000 callers. */
+import { semaphore } from "./callers.ts"
+
+export const open = semaphore(10_000)

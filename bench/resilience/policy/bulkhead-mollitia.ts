@@ -1,0 +1,15 @@
+import * as Mollitia from "mollitia"
+import type { Open } from "../../harness/Load.ts"
+import { repeatAsync } from "../repeat.ts"
+
+export const open: Open = () => {
+  const circuit = new Mollitia.Circuit({
+    func: () => Promise.resolve(1),
+    options: {
+      modules: [
+        new Mollitia.Bulkhead({ concurrentSize: 100, queueSize: 100 })
+      ]
+    }
+  })
+  return Promise.resolve(repeatAsync(() => circuit.execute()))
+}

@@ -1,0 +1,79 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import type { Claimed, StoreUnavailable } from "../Job.ts"
+import type { Claim, Steps } from "../JobBackend.ts"
+
+/**
+ * What is claimed at once. `next`: after how many milliseconds a claim may get something that nobody tells of, because a
+ * delay or another's claim ends; `Infinity` for none.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export interface Taken {
+  readonly jobs: ReadonlyArray<Claimed>
+  readonly next: number
+}
+
+/**
+ * Steps of a backend whose claims do not wait by themselves.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export interface Takes {
+  /** Claims what is there. */
+  readonly take: (claim: Claim) => Effect.Effect<Taken, StoreUnavailable>
+  /**
+   * Calls `wake` each time that the queue may have got something to claim, until the scope closes. Live when it returns, so that
+   * nothing which came after is missed; it calls `wake` as well when it may have missed something.
+   */
+  readonly listen: (queue: string, wake: () => void) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
+  /** Hands back what an interrupted claim was given. */
+  readonly handBackUnsafe: Steps["handBackUnsafe"]
+}
+
+/**
+ * A claim that waits, of steps that do not: it takes, and where there is nothing it listens and takes again each time it is
+ * woken. A claim that is interrupted while it takes hands back what it was given.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export const waiting = ({ handBackUnsafe, listen, take }: Takes): Steps["claim"] => {
+  /** The request goes on when its claim is interrupted: what it brings then goes back. */
+  const taking = (claim: Claim): Effect.Effect<Taken, StoreUnavailable> =>
+    Effect.flatMap(
+      Effect.forkDetach(take(claim), { startImmediately: true }),
+      (fiber) =>
+        Effect.onInterrupt(Effect.interruptible(Fiber.join(fiber)), () =>
+          Effect.sync(() => {
+            fiber.addObserver((exit) => {
+              if (Exit.isSuccess(exit) && exit.value.jobs.length > 0) handBackUnsafe(exit.value.jobs)
+            })
+          }))
+    )
+
+  const takingAgain = (claim: Claim): Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> =>
+    Effect.scoped(Effect.suspend(() => {
+      const more = Latch.makeUnsafe(false)
+      const again: Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> = Effect.suspend(() => {
+        more.closeUnsafe()
+        return Effect.flatMap(taking(claim), ({ jobs, next }) => {
+          if (jobs.length > 0) return Effect.succeed(jobs)
+          const woken = next === Infinity ? more.await : Effect.raceFirst(Effect.sleep(next), more.await)
+          return Effect.andThen(Effect.interruptible(woken), again)
+        })
+      })
+      return Effect.andThen(Effect.interruptible(listen(claim.queue, () => more.openUnsafe())), again)
+    }))
+
+  return (claim) =>
+    Effect.flatMap(
+      taking(claim),
+      ({ jobs }) => jobs.length > 0 || !claim.wait ? Effect.succeed(jobs) : takingAgain(claim)
+    )
+}

@@ -1,0 +1,108 @@
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { JobAbilities } from "../JobStoreLaws.ts"
+import {
+  claim,
+  complete,
+  enqueue,
+  eventually,
+  having,
+  inTime,
+  type JobLaw,
+  nothing,
+  refused,
+  text
+} from "./jobStage.ts"
+
+export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shared }: JobAbilities): void => {
+  having(law, shared)(
+    "what one store enqueues wakes a claim that waits in another",
+    ({ another, queue, store }) =>
+      Effect.gen(function*() {
+        const other = yield* another
+        const waiting = yield* Effect.forkScoped(claim(other, queue))
+        yield* Effect.sleep(50)
+        yield* enqueue(store, queue, ["a"])
+        const job = yield* Fiber.join(waiting)
+        yield* nothing(store, queue)
+        assert.strictEqual(yield* other.settle(job, { _tag: "Completed" }), "Completed")
+      })
+  )
+
+  having(law, shared)("a job is claimed by one of many stores", ({ another, queue, store }) =>
+    Effect.gen(function*() {
+      const all = Array.from({ length: 300 }, (_, at) => String(at))
+      yield* enqueue(store, queue, all)
+      const stores = [store, yield* another, yield* another]
+      const counts = yield* inTime(
+        "all are claimed",
+        Effect.forEach(stores, (store) =>
+          Effect.gen(function*() {
+            const mine: Array<string> = []
+            for (;;) {
+              const jobs = yield* store.claim(queue, { max: 7, waitFor: 0 })
+              if (jobs.length === 0) return mine
+              for (const job of jobs) {
+                mine.push(text(job.payload) ?? "")
+                yield* store.settle(job, { _tag: "Completed" })
+              }
+            }
+          }), { concurrency: "unbounded" })
+      )
+      assert.deepStrictEqual(counts.flat().toSorted((one, other) => Number(one) - Number(other)), all)
+    }))
+
+  having(law, shared)(
+    "a store that closes hands back what it had claimed",
+    ({ another, queue, store }) =>
+      Effect.gen(function*() {
+        yield* enqueue(store, queue, ["a"])
+        yield* Effect.scoped(Effect.flatMap(another, (other) => claim(other, queue)))
+        assert.strictEqual((yield* claim(store, queue)).attempt, 1)
+      })
+  )
+
+  if (restart !== undefined) {
+    law(
+      "what was acknowledged is still there after the server was killed",
+      ({ queue, store }) =>
+        Effect.gen(function*() {
+          yield* enqueue(store, queue, ["1", "2", "3"])
+          const first = yield* claim(store, queue)
+          yield* restart
+          yield* eventually(
+            "the claim is still known, or over",
+            Effect.match(store.settle(first, { _tag: "Completed" }), {
+              onFailure: ({ _tag }) => _tag === "LeaseLost",
+              onSuccess: () => true
+            })
+          )
+          const rest = new Set<string | undefined>()
+          while (!(rest.has("2") && rest.has("3"))) {
+            const done = yield* Effect.result(complete(store, queue, 1))
+            if (done._tag === "Success") rest.add(done.success[0])
+          }
+          rest.delete("1")
+          assert.strictEqual(rest.size, 2)
+        })
+    )
+  }
+
+  if (cut !== undefined) {
+    law(
+      "what runs for a job is interrupted before another can have it, when its store is cut off",
+      ({ queue, store }) =>
+        Effect.gen(function*() {
+          yield* enqueue(store, queue, ["a"])
+          const job = yield* claim(store, queue, leastTtl)
+          const lost = yield* Effect.scoped(Effect.gen(function*() {
+            const running = yield* Effect.forkChild(store.keep(job, Effect.never))
+            yield* cut
+            return yield* refused(inTime("it is interrupted", Fiber.join(running)))
+          }))
+          assert.strictEqual(lost, "LeaseLost")
+        })
+    )
+  }
+}
