@@ -1,4 +1,4 @@
-/** Runs rounds of chaos: `npm run chaos -- [--backend memory|redis|redlock|etcd|postgres] [--minutes N] [--seed S]`. */
+/** Runs rounds of chaos: `npm run chaos -- [--backend memory|redis|redis-cluster|redlock|etcd|postgres] [--minutes N] [--seed S]`. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,6 +8,7 @@ import * as Chaos from "../packages/testkit/src/Chaos.ts"
 const subjects = new Map<string, () => Promise<{ readonly subject: Chaos.Subject }>>([
   ["memory", () => import("../packages/heddle/test/chaosSubject.ts")],
   ["redis", () => import("../packages/redis/test/chaosSubject.ts")],
+  ["redis-cluster", async () => ({ subject: (await import("../packages/redis/test/chaosSubject.ts")).cluster })],
   ["redlock", async () => ({ subject: (await import("../packages/redis/test/chaosSubject.ts")).redlock })],
   ["etcd", () => import("../packages/etcd/test/chaosSubject.ts")],
   ["postgres", () => import("../packages/postgres/test/chaosSubject.ts")]

@@ -10,10 +10,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { LeaseStore } from "heddle/coordination"
-import { Redis as Client } from "ioredis"
+import type { Redis as Client } from "ioredis"
 import { RedisKvStore, RedisLeaseStore } from "../src/index.ts"
 import { kvKeys } from "../src/internal/kvSteps.ts"
 import { slotOf, tagOf } from "../src/internal/slots.ts"
+import * as Slots from "./clusterSlots.ts"
 
 const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
@@ -22,14 +23,7 @@ afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 const start = (replicas: number) =>
   Effect.gen(function*() {
     const servers = yield* Servers.redisCluster({ replicas })
-    const nodes = yield* Effect.forEach(servers, (server) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => new Client(server.url).on("error", () => {})),
-          (client) => Effect.sync(() => client.disconnect())
-        ),
-        (client) => ({ server, client })
-      ))
+    const nodes = yield* Effect.forEach(servers, Slots.nodeOf)
     const options = {
       cluster: servers.map(({ url }) => url),
       commandTimeout: "2 seconds",
@@ -135,30 +129,7 @@ const serve = (all: ReadonlyArray<Nodes[number]>) =>
     (found) => found.every((info) => /cluster_state:ok/.test(info) && /cluster_slots_ok:16384/.test(info))
   ))
 
-/** Lets a slot begin to move to another node, as resharding does: a key is asked for there once it is not here any more. */
-const open = (slot: number, from: Nodes[number], to: Nodes[number]) =>
-  Effect.promise(async () => {
-    const [source, target] = await Promise.all([from, to].map(({ client }) => client.cluster("MYID")))
-    await to.client.cluster("SETSLOT", slot, "IMPORTING", String(source))
-    await from.client.cluster("SETSLOT", slot, "MIGRATING", String(target))
-  })
-const carry = (from: Nodes[number], to: Nodes[number], ...keys: ReadonlyArray<string>) =>
-  Effect.promise(() => from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys))
-
-/** Moves a slot with all its keys. */
-const move = (slot: number, from: Nodes[number], to: Nodes[number]) =>
-  Effect.andThen(
-    open(slot, from, to),
-    Effect.promise(async () => {
-      for (;;) {
-        const keys = await from.client.cluster("GETKEYSINSLOT", slot, 100)
-        if (keys.length === 0) break
-        await from.client.migrate("127.0.0.1", to.server.port, "", 0, 5000, "KEYS", ...keys)
-      }
-      const target = await to.client.cluster("MYID")
-      for (const { client } of [to, from, ...nodes]) await client.cluster("SETSLOT", slot, "NODE", String(target))
-    })
-  )
+const move = (slot: number, from: Nodes[number], to: Nodes[number]) => Slots.move(slot, from, to, nodes)
 
 describe("slots", () => {
   it("are those of the specification, and each has a tag", () => {
@@ -289,8 +260,8 @@ describe("a lease store on Redis Cluster", () => {
         const holder = yield* other.claim({ resource: "halves", ttl: "1 hour" })
         const waiter = yield* Effect.forkChild(one.claim({ resource: "halves" }))
         yield* waiting("halves", 1)
-        yield* open(slotOf(key), from, to)
-        yield* carry(from, to, `${key}:q`, `${key}:w`)
+        yield* Slots.open(slotOf(key), from, to)
+        yield* Slots.carry(from, to, `${key}:q`, `${key}:w`)
         const release = yield* Effect.forkChild(holder.release)
         // The waiter has asked again meanwhile, and the release as well.
         yield* Effect.sleep("500 millis")
@@ -314,8 +285,8 @@ describe("a lease store on Redis Cluster", () => {
         const to = nodes.find((node) => node !== from) ?? from
         const leases = yield* Effect.forEach(resources.slice(0, 4), (resource) =>
           one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" })
-        yield* open(slotOf(key), from, to)
-        yield* carry(from, to, key)
+        yield* Slots.open(slotOf(key), from, to)
+        yield* Slots.carry(from, to, key)
         const more = yield* inTime(Effect.forEach(others.slice(3), (resource) =>
           one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" }))
         yield* Effect.sleep("1 second")

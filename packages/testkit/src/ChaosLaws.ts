@@ -13,12 +13,16 @@ import * as Chaos from "./Chaos.ts"
  * @category laws
  * @since 0.1.0
  */
-export const chaosLaws = (subject: Chaos.Subject): void => {
+export const chaosLaws = (subject: Chaos.Subject, options: Pick<Chaos.Options, "duration"> = {}): void => {
   const seed = Math.floor(Math.random() * 2 ** 32)
   describe(`${subject.name} under chaos`, () => {
     it.live(
       `keeps what it promises in the round of seed ${seed}`,
-      () => Effect.map(Chaos.run(subject, { seed }), ({ violations }) => assert.deepStrictEqual(violations, [])),
+      () =>
+        Effect.map(
+          Chaos.run(subject, { ...options, seed }),
+          ({ violations }) => assert.deepStrictEqual(violations, [])
+        ),
       { timeout: 300_000 }
     )
   })

@@ -8,7 +8,7 @@ type Resume<A> = (effect: Effect.Effect<A, Lease.StoreUnavailable>) => void
 
 /** What the waiters need of their surroundings. */
 export interface Surroundings {
-  readonly outbox: LeaseOutbox
+  readonly outbox: Pick<LeaseOutbox, "add">
   readonly keyOf: (resource: string) => string
   /** Who claims where a claim names no other. */
   readonly owner: string

@@ -9,7 +9,7 @@ import * as Script from "./kvScript.ts"
 import { escape } from "./leaseKeys.ts"
 import { proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
-import { isReply, isUnsent, passes } from "./passes.ts"
+import { isReply, isTorn, isUnsent, passes } from "./passes.ts"
 import { unavailable } from "./unavailable.ts"
 
 export interface StepsOptions {
@@ -133,7 +133,7 @@ const sizeOf = ({ writes }: KvBackend.Commit): number =>
   writes.reduce((sum, write) => sum + (write._tag === "Put" ? write.value.byteLength : 0), 0)
 
 const fateOf = (error: unknown): KvOutbox.Fate =>
-  isFinal(error) ? "refused" : isReply(error) || isUnsent(error) ? "undone" : "lost"
+  isFinal(error) ? "refused" : isReply(error) || isUnsent(error) || isTorn(error) ? "undone" : "lost"
 
 /** Whether a server that answers so will answer so again. */
 const isFinal = (error: unknown): boolean => isReply(error) && !passes(error.message)

@@ -8,7 +8,7 @@ const passingInScript =
  */
 export const passes = (message: string): boolean => passing.test(message) || passingInScript.test(message)
 
-/** Whether some of the keys of a call have moved to another node already. Each alone is where it is. */
+/** Whether nothing was done because some of the keys of a call have moved to another node already. Each alone is where it is. */
 export const isTorn = (error: unknown): boolean => error instanceof Error && error.message.includes("TRYAGAIN ")
 
 /** Whether the server has answered at all. */

@@ -41,14 +41,16 @@ export interface ServerOptions {
   readonly wiped?: "all" | "tokens" | undefined
   /** Whether claims are for a whole resource only, and say nothing of themselves. */
   readonly exclusive?: true | undefined
+  /** Whether clients find the servers by themselves, past every proxy: no network is harmed then. */
+  readonly direct?: true | undefined
 }
 
 const clients = ["client 1", "client 2", "client 3"]
 const processes = ["process 1", "process 2"]
 
 /**
- * A subject with three clients and two processes, each behind proxies of its own. Servers are killed, stopped and restarted;
- * the network of each client is cut, slowed, refused or reset.
+ * A subject with three clients and two processes, each behind proxies of its own unless `direct`. Servers are killed, stopped
+ * and restarted; the network of each client is cut, slowed, refused or reset.
  *
  * @category constructors
  * @since 0.1.0
@@ -59,8 +61,10 @@ export const onServers = (options: ServerOptions): Subject => ({
     const started = yield* options.start
     const { servers } = started
     const faults = [...servers.flatMap((server) => serverFaults(server, options.wiped)), ...started.faults ?? []]
+    const urls = Arr.map(servers, (server) => server.url)
     const behind = (name: string) =>
       Effect.gen(function*() {
+        if (options.direct === true) return urls
         const proxies = yield* Effect.forEach(servers, (server) => FaultProxy.make(server))
         faults.push(...networkFaults(name, servers, proxies))
         return Arr.map(servers, (server, n) => through(server, proxies[n]))
@@ -69,7 +73,7 @@ export const onServers = (options: ServerOptions): Subject => ({
     const { worker } = options
     return {
       clients: (yield* Effect.forEach(clients, behind)).map(storesAt),
-      direct: storesAt(Arr.map(servers, (server) => server.url)),
+      direct: storesAt(urls),
       workers: worker === undefined ? [] : (yield* Effect.forEach(processes, behind)).map(worker),
       faults,
       exclusive: options.exclusive
