@@ -160,7 +160,8 @@ export class JobMachine {
       if (what === "waiting") this.tell(job, { _tag: "Unknown" })
       this.book.forget(job)
     }
-    for (const job of gone) this.book.leave(now, job)
+    // From the last to the first of a key: nobody who goes too takes the place of one who has gone.
+    for (const job of gone.toSorted((one, other) => other.seq - one.seq)) this.book.leave(now, job)
     return gone.length
   }
 

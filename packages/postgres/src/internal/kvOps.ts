@@ -11,7 +11,8 @@ export interface Args {
 /** A text of PostgreSQL holds everything but the character 0. This keeps the order of the keys. */
 export const escape = (key: string): string => key.replaceAll("\u0001", "\u0001\u0002").replaceAll("\0", "\u0001\u0001")
 
-const unescape = (text: string): string => text.replaceAll("\u0001\u0001", "\0").replaceAll("\u0001\u0002", "\u0001")
+export const unescape = (text: string): string =>
+  text.replaceAll("\u0001\u0001", "\0").replaceAll("\u0001\u0002", "\u0001")
 
 const args = (words: ReadonlyArray<string>): Args => ({ words, blobs: [] })
 

@@ -101,4 +101,18 @@ export const jobKeyLaws = (every: JobLaw, { delay, keyOrder, leastTtl = 200, pri
       yield* enqueue(store, queue, ["2"], { key, priority: 9 })
       assert.deepStrictEqual(yield* complete(store, queue, 2), ["1", "2"])
     }))
+
+  law(
+    "those of a key that are removed come back to nobody, and the next of the key is not held up",
+    ({ queue, store }) =>
+      Effect.gen(function*() {
+        yield* enqueue(store, queue, ["of no key"])
+        yield* claim(store, queue)
+        yield* enqueue(store, queue, ["a", "b", "c"], { key: "k" })
+        assert.strictEqual(yield* store.purge(queue, "waiting"), 3)
+        yield* nothing(store, queue)
+        yield* enqueue(store, queue, ["d"], { key: "k" })
+        assert.strictEqual(text((yield* claim(store, queue)).payload), "d")
+      })
+  )
 }

@@ -1,0 +1,134 @@
+/**
+ * Keeps jobs in a table of a PostgreSQL database.
+ *
+ * **Details**
+ *
+ * The truth lives on the primary, in two tables of a schema of its own: `job` has a row a job, `job_queue` the queues that are paused.
+ * What a caller was told is committed. Stores of one schema are one store.
+ *
+ * Who claims passes over the rows that others claim at that moment (`for update skip locked`), so claims do not wait for each other.
+ * A level of priority is worth a minute of waiting, in the order of the index. Jobs of a key are claimed one at a time: the oldest
+ * unfinished one carries a mark, and passes it on when it ends; who comes to the line of a key holds a lock of the key until the
+ * commit, so that the order of a key is that of the commits.
+ *
+ * The clock is the server's. A claim whose time is over goes back to the line, or becomes a dead letter, when somebody next asks
+ * something of its queue; whoever waits for a job asks when the next delay or claim ends. Otherwise a commit is notified, and who
+ * waits asks only then; in case a notification was lost, every five seconds.
+ *
+ * Enqueues of one tick share a statement and a commit, and so do settlements. A job that is done and need not be known is deleted;
+ * each index has only the rows of one state, so dead letters and kept results make no claim slower.
+ *
+ * An enqueue is sent once: when its answer is lost it fails with `StoreUnavailable`, and the jobs may have been added. All else is
+ * sent again when the session is back, as long as `commandTimeout` allows; jobs of a claim whose answer is lost come back when
+ * their ttl is over, and that attempt counts.
+ *
+ * No session holds anything, so a pooler of transactions may stand in front. Notifications do not come through one: give
+ * `directUrl` for the session that listens, or who waits looks again once a second.
+ *
+ * **Gotchas**
+ *
+ * - A standby that replicates asynchronously may not know the last commits: after a failover to it jobs may be there again.
+ * - A step of the server's clock forward ends claims early.
+ * - Transactions that commit with a notification do so one after another in the whole server: each call is one.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Lease } from "heddle/coordination"
+import { JobStore } from "heddle/messaging"
+import { hostname } from "node:os"
+import { jobSql } from "./internal/jobSql.ts"
+import { jobSteps } from "./internal/jobSteps.ts"
+import * as Postgres from "./Postgres.ts"
+
+/**
+ * How the jobs are kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StoreOptions {
+  /** The schema that the tables are in; stores with the same one share their jobs. Default `heddle`. */
+  readonly schema?: string | undefined
+  /** Who claims, as `inspect` shows it. Default: the host's name and the process id. */
+  readonly owner?: string | undefined
+}
+
+/**
+ * How the jobs are kept, and where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends StoreOptions, Postgres.Options {}
+
+/**
+ * Keeps jobs on sessions that other stores may share. Makes the schema if it is not there; fails when it may not, or may not use it.
+ *
+ * **Interruption**
+ *
+ * Closing waits for jobs that are on their way back, for `commandTimeout` at most.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFrom = (
+  { owner = `${hostname()}/${process.pid}`, schema = "heddle" }: StoreOptions = {}
+): Layer.Layer<JobStore.All, Lease.StoreUnavailable, Postgres.Postgres> =>
+  JobStore.layerOf({
+    backend: "postgres",
+    owner,
+    steps: (revoked) =>
+      Effect.flatMap(Postgres.Postgres, (postgres) =>
+        // Where nothing can be heard of commits, they are looked for more often.
+        jobSteps(postgres, { schema, recheck: postgres.pooling === "transactions" ? 1000 : 5000 }, revoked))
+  })
+
+/**
+ * Keeps jobs on a server, with sessions of its own: one for statements, one that listens while somebody waits.
+ *
+ * **Details**
+ *
+ * Fails with `StoreUnavailable`, which says what to do: see `Postgres.layer`.
+ *
+ * **Example**
+ *
+ * ```ts no-run
+ * import { PostgresJobStore } from "@heddle/postgres"
+ * import { Effect } from "effect"
+ * import { JobStore } from "heddle/messaging"
+ *
+ * const program = Effect.flatMap(JobStore.JobStore, (store) =>
+ *   store.enqueue("mail", [{ payload: new Uint8Array([1]) }]))
+ * await Effect.runPromise(program.pipe(
+ *   Effect.provide(PostgresJobStore.layer({ url: "postgres://app@localhost/app" }))
+ * ))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<JobStore.All, Lease.StoreUnavailable> =>
+  Layer.provide(layerFrom(options), Postgres.layer(options))
+
+/**
+ * `layer`, with options from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<JobStore.All, Lease.StoreUnavailable | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.unwrap(options), layer))
+
+/**
+ * What the layer makes in the database, as one statement: for a migration of your own, where the app's user may not create
+ * anything. Grant that user usage on the schema and on its sequences, and select, insert, update, delete on all its tables.
+ *
+ * @category migrating
+ * @since 0.1.0
+ */
+export const sql = (schema = "heddle"): string => jobSql(schema)

@@ -1,0 +1,98 @@
+import { keyLock, planned, unfinished } from "./jobLookSql.ts"
+
+/** How many words tell one job to `job_enqueue`: queue, id, key, headers, priority, delay, attempts, keep. */
+export const enqueueWords = 8
+
+const word = (at: number): string => `words[${enqueueWords} * i + ${at}]`
+
+/**
+ * Adds jobs of any queues, in order, and answers a digit for each: 1 where it was added, 0 where its id is known. Makes dead letters
+ * wait again. Removes those that wait, or the dead letters.
+ *
+ * Who comes to a key's line holds the key's lock until the commit, in one order for all keys of a call, so that of two who come at
+ * once the one who commits later stands behind the other.
+ */
+export const jobEnqueueSql = (s: string, clock: string, channel: string): string => `
+create or replace function ${s}.job_enqueue_1(words text[], blobs bytea[]) returns text language plpgsql ${planned} as $enqueue$
+declare
+  micros int8 := ${clock};
+  total int4 := cardinality(blobs) - 1;
+  keyed bool := false;
+  told text;
+begin
+  perform ${s}.job_sweep_1(d.q, micros, '${channel}') from (select distinct ${
+  word(1)
+} q from generate_series(0, total) i) d;
+  select bool_or(${word(3)} <> '') into keyed from generate_series(0, total) i;
+  if keyed then
+    perform pg_advisory_xact_lock(d.lock) from (select distinct ${keyLock(word(1), word(3))} lock
+      from generate_series(0, total) i where ${word(3)} <> '' order by 1) d;
+  end if;
+  with given as (
+    select i, ${word(1)} q, ${word(2)} id, ${word(3)} k, ${word(4)} headers, ${word(5)}::int2 priority, ${
+  word(6)
+}::int8 delay,
+      ${word(7)}::int4 most, ${word(8)}::int8 keep, blobs[i + 1] payload,
+      row_number() over (partition by ${word(1)}, ${word(2)} order by i) as nth
+    from generate_series(0, total) i
+  ), added as (
+    insert into ${s}.job (queue, id, key, first, state, priority, ready, enqueued, attempts, most, keep, token, until, followed,
+      payload, headers)
+    select g.q, g.id, nullif(g.k, ''), g.k = '', case when g.delay > 0 then 'l' else 'w' end::"char", g.priority, micros + g.delay,
+      micros, 0, g.most, g.keep, 0, 0, false, g.payload, g.headers
+    from given g order by g.i
+    on conflict (queue, id) do nothing returning queue, id
+  )
+  select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i) into told
+    from given g left join added a on a.queue = g.q and a.id = g.id;
+  if keyed then
+    update ${s}.job j set first = true from (select distinct ${word(1)} q, ${word(3)} k from generate_series(0, total) i
+      where ${word(3)} <> '') d where not j.first and j.seq = (select o.seq from ${s}.job o
+        where o.queue = d.q and o.key = d.k and o.state in ${unfinished} order by o.seq limit 1);
+  end if;
+  perform pg_notify('${channel}', json_build_array('w', d.q)::text) from (select distinct ${word(1)} q
+    from generate_series(0, total) i where substr(told, i + 1, 1) = '1') d;
+  return told;
+end $enqueue$;
+
+create or replace function ${s}.job_redrive_1(q text, ids text[]) returns int8 language plpgsql ${planned} as $redrive$
+declare
+  micros int8 := ${clock};
+  j record;
+  total int8 := 0;
+begin
+  perform ${s}.job_sweep_1(q, micros, '${channel}');
+  for j in select o.seq, o.key from ${s}.job o where o.queue = q and o.state = 'd' and (ids is null or o.id = any(ids))
+    order by o.token for update
+  loop
+    if j.key is not null then perform pg_advisory_xact_lock(${keyLock("q", "j.key")}); end if;
+    update ${s}.job o set seq = default, state = 'w', attempts = 0, cause = null, error = null, ready = micros,
+      first = j.key is null where o.seq = j.seq;
+    perform ${s}.job_leave_1(q, j.key);
+    total := total + 1;
+  end loop;
+  if total > 0 then perform pg_notify('${channel}', json_build_array('w', q)::text); end if;
+  return total;
+end $redrive$;
+
+create or replace function ${s}.job_purge_1(q text, what text) returns int8 language plpgsql ${planned} as $purge$
+declare
+  micros int8 := ${clock};
+  j record;
+  left_keys text[] := '{}';
+  k text;
+  total int8 := 0;
+begin
+  perform ${s}.job_sweep_1(q, micros, '${channel}');
+  for j in delete from ${s}.job o where o.queue = q
+    and (case when what = 'dead' then o.state = 'd' else o.state in ('l', 'w') end) returning o.id, o.key, o.followed
+  loop
+    if j.followed then perform pg_notify('${channel}', json_build_array('f', q, j.id)::text); end if;
+    if j.key is not null then left_keys := left_keys || j.key; end if;
+    total := total + 1;
+  end loop;
+  for k in select distinct u from unnest(left_keys) u order by 1 loop
+    perform ${s}.job_leave_1(q, k);
+  end loop;
+  return total;
+end $purge$`

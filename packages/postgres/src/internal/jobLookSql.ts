@@ -1,0 +1,77 @@
+/** Plans must stay good when tables grow, and none is worth compiling. */
+export const planned = "set enable_seqscan = off set plan_cache_mode = force_generic_plan set jit = off"
+
+export const unfinished = "('l', 'w', 'c')"
+
+/** Told apart from the keys of other advisory locks on the same text. */
+const keySeed = 7_236_840
+
+/** The lock of a key: who comes to a line and who leaves it do so one after another. */
+export const keyLock = (queue: string, key: string): string =>
+  `hashtextextended(${queue} || chr(1) || ${key}, ${keySeed})`
+
+/**
+ * What the other functions share.
+ *
+ * `job_leave`: whoever is the oldest of a key now may be claimed. `job_die`: makes a dead
+ * letter. `job_end`: ends a job, which is known for as long as it should be, and where somebody follows it for long enough to be read.
+ * `job_sweep`: lets happen what is due in a queue. It passes over rows that others have at that moment.
+ */
+export const jobLookSql = (s: string): string => `
+create or replace function ${s}.job_leave_1(q text, k text) returns void language plpgsql ${planned} as $leave$
+begin
+  if k is null then return; end if;
+  perform pg_advisory_xact_lock(${keyLock("q", "k")});
+  update ${s}.job j set first = true where not j.first and j.seq = (select o.seq from ${s}.job o
+    where o.queue = q and o.key = k and o.state in ${unfinished} order by o.seq limit 1);
+end $leave$;
+
+create or replace function ${s}.job_die_1(which int8, why text, what bytea, channel text)
+returns void language plpgsql ${planned} as $die$
+declare
+  j record;
+begin
+  update ${s}.job o set state = 'd', token = nextval('${s}.job_token'), cause = why, error = what, owner = null, progress = null
+    where o.seq = which returning o.queue, o.id, o.key, o.followed into j;
+  if j.followed then perform pg_notify(channel, json_build_array('f', j.queue, j.id)::text); end if;
+  perform ${s}.job_leave_1(j.queue, j.key);
+end $die$;
+
+create or replace function ${s}.job_end_1(which int8, how "char", what bytea, micros int8, channel text)
+returns void language plpgsql ${planned} as $end$
+declare
+  j record;
+begin
+  select o.queue, o.id, o.key, o.followed, o.keep into j from ${s}.job o where o.seq = which;
+  if j.keep > 0 or j.followed then
+    update ${s}.job o set state = 'e', outcome = how, result = what, payload = '', headers = '', owner = null, progress = null,
+      until = micros + greatest(j.keep, case when j.followed then 60000000 else 0 end) where o.seq = which;
+  else
+    delete from ${s}.job o where o.seq = which;
+  end if;
+  if j.followed then perform pg_notify(channel, json_build_array('f', j.queue, j.id)::text); end if;
+  perform ${s}.job_leave_1(j.queue, j.key);
+end $end$;
+
+create or replace function ${s}.job_sweep_1(q text, micros int8, channel text) returns void language plpgsql ${planned} as $sweep$
+declare
+  j record;
+begin
+  if exists (select from ${s}.job o where o.queue = q and o.state = 'l' and o.first and o.ready <= micros) then
+    update ${s}.job o set state = 'w' where o.seq in (select i.seq from ${s}.job i
+      where i.queue = q and i.state = 'l' and i.first and i.ready <= micros limit 1000 for update skip locked);
+  end if;
+  for j in select o.seq, o.attempts, o.most from ${s}.job o where o.queue = q and o.state = 'c' and o.until <= micros
+    order by o.until, o.seq limit 1000 for update skip locked
+  loop
+    if j.attempts < j.most then
+      update ${s}.job o set state = 'w', owner = null where o.seq = j.seq;
+    else
+      perform ${s}.job_die_1(j.seq, format('its claim expired, and it has had all of its %s attempts', j.attempts), null, channel);
+    end if;
+  end loop;
+  if exists (select from ${s}.job o where o.queue = q and o.state = 'e' and o.until <= micros) then
+    delete from ${s}.job o where o.seq in (select i.seq from ${s}.job i
+      where i.queue = q and i.state = 'e' and i.until <= micros limit 1000 for update skip locked);
+  end if;
+end $sweep$`

@@ -1,0 +1,136 @@
+import type { Job, JobBackend } from "heddle/messaging"
+import { escape, unescape } from "./kvOps.ts"
+import type { Rows } from "./Link.ts"
+
+const micros = (millis: number): string => String(Math.round(millis * 1000))
+
+const none = new Uint8Array()
+
+/** Jobs for one queue, as `job_enqueue` takes them. */
+export const enqueueArgs = (queue: string, entries: ReadonlyArray<JobBackend.Entry>) => ({
+  words: entries.flatMap(({ delay, headers, id, keep, key, maxAttempts, priority }) => [
+    queue,
+    escape(id),
+    key === undefined ? "" : escape(key),
+    JSON.stringify(headers),
+    String(priority),
+    micros(delay),
+    String(maxAttempts),
+    micros(keep)
+  ]),
+  blobs: entries.map(({ payload }) => payload)
+})
+
+const letters = { Completed: "C", Retry: "R", Dead: "D", HandedBack: "H" } as const
+
+/** The end of one claim, as `job_settle` takes it. */
+export const settleArgs = ({ id, queue, token }: JobBackend.Held, settlement: JobBackend.Settlement) => {
+  const failure = "failure" in settlement ? settlement.failure : undefined
+  const result = settlement._tag === "Completed" ? settlement.result : undefined
+  return {
+    words: [
+      queue,
+      escape(id),
+      String(token),
+      letters[settlement._tag],
+      micros(settlement._tag === "Retry" ? settlement.delay : 0),
+      escape(failure?.cause ?? ""),
+      failure?.error === undefined ? "0" : "1",
+      result === undefined ? "0" : "1"
+    ],
+    blobs: [failure?.error ?? none, result ?? none]
+  }
+}
+
+const ends = new Map<string, JobBackend.Settled>([
+  ["C", "Completed"],
+  ["R", "Retried"],
+  ["D", "Dead"],
+  ["H", "HandedBack"]
+])
+
+export const settledOf = (letter: string): JobBackend.Settled => ends.get(letter) ?? "Lost"
+
+export const textOf = (value: unknown): string => typeof value === "string" ? unescape(value) : ""
+
+// Copied: a part of the answer would keep all of it.
+export const bytesOf = (value: unknown): Uint8Array | undefined =>
+  value instanceof Uint8Array ? value.slice() : undefined
+
+export const headersOf = (value: unknown): Job.Headers => {
+  const found: unknown = typeof value === "string" && value !== "" ? JSON.parse(value) : {}
+  return typeof found === "object" && found !== null
+    ? Object.fromEntries(Object.entries(found).map(([name, value]) => [name, String(value)]))
+    : {}
+}
+
+/** The jobs that were claimed, and in how many milliseconds there may be more. `until`: when the claims end. */
+export const takenOf = (rows: Rows, { queue, ttl }: JobBackend.Claim, until: number): JobBackend.Taken => {
+  const jobs: Array<Job.Claimed> = []
+  let next = Infinity
+  for (const [id, token, attempt, most, key, payload, headers, age] of rows) {
+    if (typeof id !== "string") {
+      next = Number(age) < 0 ? Infinity : Number(age) / 1000 + 1
+      continue
+    }
+    jobs.push({
+      queue,
+      id: unescape(id),
+      token: BigInt(String(token)),
+      attempt: Number(attempt),
+      maxAttempts: Number(most),
+      key: typeof key === "string" ? unescape(key) : undefined,
+      payload: bytesOf(payload) ?? none,
+      headers: headersOf(headers),
+      age: Number(age) / 1000,
+      ttl,
+      until
+    })
+  }
+  return { jobs, next }
+}
+
+export const letterOf = (
+  [id, key, payload, headers, attempts, cause, error]: ReadonlyArray<unknown>
+): Job.DeadLetter => ({
+  id: textOf(id),
+  key: typeof key === "string" ? unescape(key) : undefined,
+  payload: bytesOf(payload) ?? none,
+  headers: headersOf(headers),
+  attempts: Number(attempts),
+  failure: failureOf(cause, error)
+})
+
+const failureOf = (cause: unknown, error: unknown): Job.Failure => {
+  const bytes = bytesOf(error)
+  return { cause: textOf(cause), ...(bytes === undefined ? {} : { error: bytes }) }
+}
+
+/** What is known of a job that somebody follows: what was reported last, and how it ended if it has. */
+export const knownOf = (
+  row: ReadonlyArray<unknown> | undefined
+): { readonly progress: Uint8Array | undefined; readonly outcome: Job.Outcome | undefined } => {
+  if (row === undefined) return { progress: undefined, outcome: { _tag: "Unknown" } }
+  const [state, outcome, cause, error, result, progress] = row
+  if (state === "d") return { progress: undefined, outcome: { _tag: "Dead", failure: failureOf(cause, error) } }
+  if (state !== "e") return { progress: bytesOf(progress), outcome: undefined }
+  return {
+    progress: undefined,
+    outcome: outcome === "X" ? { _tag: "Cancelled" } : { _tag: "Completed", result: bytesOf(result) }
+  }
+}
+
+const states = new Map<unknown, Job.JobInfo["state"]>([
+  ["l", "delayed"],
+  ["w", "waiting"],
+  ["c", "claimed"],
+  ["d", "dead"]
+])
+
+export const infoOf = ([id, state, attempts, key, owner]: ReadonlyArray<unknown>): Job.JobInfo => ({
+  id: textOf(id),
+  state: states.get(state) ?? "ended",
+  attempts: Number(attempts),
+  key: typeof key === "string" ? unescape(key) : undefined,
+  owner: typeof owner === "string" ? unescape(owner) : undefined
+})

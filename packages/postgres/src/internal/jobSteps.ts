@@ -1,0 +1,257 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { Alarm } from "heddle/coordination"
+import type { Lease } from "heddle/coordination"
+import { Batcher } from "heddle/flow"
+import { type Job, JobBackend } from "heddle/messaging"
+import type { Postgres } from "../Postgres.ts"
+import { ensureTables } from "./ensureTables.ts"
+import * as Ops from "./jobOps.ts"
+import { jobChannel, jobNeeds, jobVersion } from "./jobSql.ts"
+import { kvListen } from "./kvListen.ts"
+import { escape } from "./kvOps.ts"
+import { quoted } from "./leaseSql.ts"
+import { proved } from "./LeaseWaiters.ts"
+import type { Rows } from "./Link.ts"
+import { failureOf, isMissing, isPassing } from "./unavailable.ts"
+
+export interface StepsOptions {
+  readonly schema: string
+  /** How often who waits looks again, in case a notification was lost: milliseconds. */
+  readonly recheck: number
+}
+
+interface Enqueueing {
+  readonly queue: string
+  readonly entries: ReadonlyArray<JobBackend.Entry>
+}
+
+interface Settling {
+  readonly held: JobBackend.Held
+  readonly settlement: JobBackend.Settlement
+}
+
+/** The steps of a job store on this connection. */
+export const jobSteps = (
+  postgres: Postgres["Service"],
+  { recheck, schema }: StepsOptions,
+  revoked: (held: Pick<JobBackend.Held, "queue" | "id" | "token">) => void
+): Effect.Effect<JobBackend.AllSteps, Lease.StoreUnavailable, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { now } = new Alarm.Alarm(yield* Clock.Clock, Effect.succeed(Infinity))
+    const s = quoted(schema)
+    const failure = failureOf(postgres.failure)
+    yield* ensureTables(postgres, jobNeeds(schema))
+
+    /** Waits for a session for as long as a step may take. `again`: sent anew also where it may have been carried out. */
+    const run = (sql: string, params: ReadonlyArray<unknown>, again: boolean): Effect.Effect<Rows, SqlError> =>
+      Effect.suspend(() => {
+        const end = now() + postgres.timeout
+        let sent = false
+        return Effect.suspend(() => {
+          sent = postgres.isUp()
+          return postgres.run(sql, params)
+        }).pipe(
+          Effect.catchIf(isMissing, (error) =>
+            // The server has lost all it had: it begins anew, as one that never had anything.
+            Effect.matchEffect(ensureTables(postgres, jobNeeds(schema)), {
+              onFailure: () => Effect.fail(error),
+              onSuccess: () => postgres.run(sql, params)
+            })),
+          Effect.retry({
+            while: (error) => isPassing(error) && (again || !sent) && now() < end,
+            schedule: Schedule.spaced(20)
+          })
+        )
+      })
+    const ask = (sql: string, params: ReadonlyArray<unknown>) => Effect.mapError(run(sql, params, true), failure)
+    const called = (name: string, params: string) => `select * from ${s}.job_${name}_${jobVersion}(${params})`
+    const call = (name: string, params: string, given: ReadonlyArray<unknown>) => ask(called(name, params), given)
+    const counted = (rows: Rows): number => Number(rows[0]?.[0] ?? 0)
+    const lettersOf = ([row = []]: Rows): string => Ops.textOf(row[0])
+
+    // Those of one tick share a statement, and each waits for its commit.
+    const enqueuing = yield* Effect.orDie(
+      Batcher.makeWeighted<Enqueueing, ReadonlyArray<boolean>, Lease.StoreUnavailable, never>({
+        maxSize: 1000,
+        concurrency: 2,
+        drainFor: postgres.timeout,
+        weight: ({ entries }) =>
+          entries.length + entries.reduce((sum, { payload }) => sum + payload.byteLength, 0) / 10_000,
+        maxWeight: 1e7,
+        run: (calls) => {
+          const all = calls.map(({ entries, queue }) => Ops.enqueueArgs(queue, entries))
+          const params = [all.flatMap(({ words }) => words), all.flatMap(({ blobs }) => blobs)]
+          return Effect.map(Effect.mapError(run(called("enqueue", "$1, $2"), params, false), failure), (rows) => {
+            const letters = lettersOf(rows)
+            let at = 0
+            return calls.map(({ entries }) => Exit.succeed(entries.map(() => letters[at++] === "1")))
+          })
+        }
+      })
+    )
+    const settleAll = (calls: ReadonlyArray<Settling>) =>
+      Effect.suspend(() => {
+        const all = calls.map(({ held, settlement }) => Ops.settleArgs(held, settlement))
+        const params = [all.flatMap(({ words }) => words), all.flatMap(({ blobs }) => blobs)]
+        return Effect.map(call("settle", "$1, $2", params), (rows) => {
+          const letters = lettersOf(rows)
+          return calls.map((_, index) => Ops.settledOf(letters[index] ?? "L"))
+        })
+      })
+    const settling = yield* Effect.orDie(Batcher.make<Settling, JobBackend.Settled, Lease.StoreUnavailable, never>({
+      maxSize: 1000,
+      concurrency: 2,
+      drainFor: postgres.timeout,
+      run: (calls) => Effect.map(settleAll(calls), (ends) => ends.map((end) => Exit.succeed(end)))
+    }))
+    const unavailable = (): Lease.StoreUnavailable => failure(new Error("closed"))
+    const submitted = <A>(
+      effect: Effect.Effect<A, Lease.StoreUnavailable | Batcher.BatcherClosed | Batcher.TooHeavy>
+    ) => Effect.catchTag(effect, ["BatcherClosed", "TooHeavy"], () => Effect.fail(unavailable()))
+
+    const wakes = new Map<string, Set<() => void>>()
+    const tells = new Map<string, Set<() => void>>()
+    const wakeAll = (of: Map<string, Set<() => void>>) => {
+      for (const all of of.values()) for (const wake of all) wake()
+    }
+    const heard = yield* kvListen(postgres, jobChannel(schema), {
+      message: (payload) => {
+        const { id, queue } = wordOf(payload)
+        const all = id === undefined ? wakes.get(queue) : tells.get(`${queue} ${id}`)
+        if (all !== undefined) { for (const wake of all) wake() }
+      },
+      ready: () => {
+        wakeAll(wakes)
+        wakeAll(tells)
+      }
+    })
+    const hearing = (of: Map<string, Set<() => void>>, name: string, wake: () => void) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void of.set(name, (of.get(name) ?? new Set()).add(wake))),
+        () =>
+          Effect.sync(() => {
+            const all = of.get(name)
+            all?.delete(wake)
+            if (all?.size === 0) of.delete(name)
+          })
+      )
+
+    const handBacks = yield* FiberSet.make<unknown>()
+    const fork = yield* FiberSet.runtime(handBacks)<never>()
+    // Those on their way are waited for before the sessions close.
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(FiberSet.awaitEmpty(handBacks), postgres.timeout)))
+    const handBackUnsafe = (held: ReadonlyArray<JobBackend.Held>) => {
+      fork(Effect.ignore(settleAll(held.map((held) => ({ held, settlement: { _tag: "HandedBack" } })))))
+    }
+
+    return {
+      enqueue: (queue, entries) => submitted(enqueuing.submit({ queue, entries })),
+      claim: JobBackend.waiting({
+        take: (claim) =>
+          Effect.suspend(() => {
+            const sentAt = now()
+            const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner)]
+            return Effect.map(call("claim", "$1, $2, $3::text::int8, $4", params), (rows) => {
+              const { jobs, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
+              return { jobs, next: Math.min(next, recheck) }
+            })
+          }),
+        listen: (queue, wake) => Effect.andThen(hearing(wakes, queue, wake), heard),
+        handBackUnsafe
+      }),
+      extend: (held) =>
+        Effect.suspend(() => {
+          const sentAt = now()
+          const columns = [
+            held.map(({ queue }) => queue),
+            held.map(({ id }) => escape(id)),
+            held.map(({ token }) => String(token)),
+            held.map(({ ttl }) => String(ttl * 1000))
+          ]
+          return Effect.map(call("extend", "$1, $2, $3::text[]::int8[], $4::text[]::int8[]", columns), (rows) => {
+            const there = new Set(rows.map(([at]) => Number(at)))
+            return held.map(({ ttl }, index) => there.has(index + 1) ? proved(sentAt, ttl) : undefined)
+          })
+        }),
+      settle: (held, settlement) => submitted(settling.submit({ held, settlement })),
+      handBackUnsafe,
+      deadLetters: (queue, limit) =>
+        Effect.map(call("dead", "$1, $2", [queue, limit]), (rows) => rows.map(Ops.letterOf)),
+      redrive: (queue, ids) =>
+        Effect.map(call("redrive", "$1, $2::text[]", [queue, ids?.map(escape) ?? null]), counted),
+      purge: (queue, what) => Effect.map(call("purge", "$1, $2", [queue, what]), counted),
+      inspect: (queue, id) =>
+        Effect.map(
+          call("inspect", "$1, $2", [queue, escape(id)]),
+          ([row]) => row === undefined ? undefined : Ops.infoOf(row)
+        ),
+      stats: (queue) =>
+        Effect.map(call("stats", "$1", [queue]), ([row = []]) => {
+          const [waiting, delayed, claimed, dead, paused] = row
+          return {
+            waiting: Number(waiting),
+            delayed: Number(delayed),
+            claimed: Number(claimed),
+            dead: Number(dead),
+            paused: paused === true
+          }
+        }),
+      cancel: (queue, id) =>
+        Effect.map(call("cancel", "$1, $2", [queue, escape(id)]), (rows) => {
+          const token = counted(rows)
+          if (token > 0) revoked({ queue, id, token: BigInt(token) })
+          return token >= 0
+        }),
+      setPaused: (queue, paused) => Effect.asVoid(call("pause", "$1, $2", [queue, paused])),
+      report: ({ id, queue, token }, value) =>
+        Effect.map(
+          call("report", "$1, $2, $3::text::int8, $4", [queue, escape(id), String(token), value]),
+          ([row = []]) => row[0] === true
+        ),
+      follow: (queue, id) =>
+        Stream.unwrap(Effect.map(
+          Effect.gen(function*() {
+            const news = Latch.makeUnsafe(true)
+            yield* hearing(tells, `${queue} ${escape(id)}`, () => news.openUnsafe())
+            yield* heard
+            let last: Uint8Array | undefined
+            const looked: Effect.Effect<ReadonlyArray<Job.JobEvent>, Lease.StoreUnavailable> = Effect.suspend(() => {
+              news.closeUnsafe()
+              return Effect.flatMap(call("follow", "$1, $2", [queue, escape(id)]), ([row]) => {
+                const { outcome, progress } = Ops.knownOf(row)
+                const events: Array<Job.JobEvent> = []
+                if (progress !== undefined && !sameBytes(progress, last)) {
+                  events.push({ _tag: "Progress", value: progress })
+                }
+                last = progress
+                if (outcome !== undefined) {
+                  events.push({ _tag: "Ended", outcome })
+                }
+                if (events.length > 0) return Effect.succeed(events)
+                return Effect.andThen(Effect.raceFirst(news.await, Effect.sleep(recheck)), looked)
+              })
+            })
+            return looked
+          }),
+          (looked) => Stream.takeUntil(Stream.fromIterableEffectRepeat(looked), ({ _tag }) => _tag === "Ended")
+        ))
+    }
+  })
+
+const sameBytes = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
+  other !== undefined && Buffer.compare(one, other) === 0
+
+/** Reads a notification: a queue that has something to claim, or a job of which there is something to tell. */
+const wordOf = (payload: string): { readonly queue: string; readonly id: string | undefined } => {
+  const found: unknown = JSON.parse(payload)
+  const [kind, queue, id] = Array.isArray(found) ? found : []
+  return { queue: String(queue), id: kind === "f" ? String(id) : undefined }
+}
