@@ -4,4 +4,5 @@
  * @since 0.1.0
  */
 export { InvalidOption } from "../internal/InvalidOption.ts"
+export * as FiberLeaks from "./FiberLeaks.ts"
 export * as Telemetry from "./Telemetry.ts"
