@@ -10,7 +10,12 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { FiberLeaks } from "heddle/observability"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Growth } from "../../src/observability/internal/growth.ts"
+
+setFlagsFromString("--expose-gc")
+const gc: () => void = runInNewContext("gc")
 
 const poll = Effect.fn("poll")(function*() {
   return yield* Effect.forkDetach(Effect.never, { startImmediately: true })
@@ -82,21 +87,14 @@ describe("the living fibers", () => {
 
   it.live("are not kept alive: what nobody can wake is garbage", () =>
     Effect.gen(function*() {
-      // As V8 collects only when it likes to, its heap is filled until it has.
-      const many = 200
-      for (let n = 0; n < many; n++) {
-        yield* Effect.forkDetach(Effect.withSpan(Effect.callback<never>(() => {}), "garbage"), {
-          startImmediately: true
-        })
-      }
-      const left = Effect.map(names, (all) => all.filter((name) => name === "garbage").length)
-      const fill = Effect.gen(function*() {
-        const kept: Array<unknown> = []
-        for (let n = 0; n < 300; n++) kept[n % 20] = Array.from({ length: 10_000 }, () => ({}))
-        yield* Effect.sleep(1)
-        return yield* left
+      const forget = Effect.forkDetach(Effect.withSpan(Effect.callback<never>(() => {}), "garbage"), {
+        startImmediately: true
       })
-      yield* Effect.repeat(fill, { until: (count) => count < many })
+      yield* Effect.asVoid(Effect.replicateEffect(forget, 20))
+      const left = Effect.map(names, (all) => all.filter((name) => name === "garbage").length)
+      // A reference that was looked at in a turn is kept until its end.
+      const collect = Effect.andThen(Effect.sleep(1), Effect.sync(gc))
+      yield* Effect.repeat(Effect.andThen(collect, left), { until: (count) => count === 0 })
     }).pipe(Effect.provide(FiberLeaks.layer())))
 
   it.effect("leave the fiber metrics of others as they are", () =>

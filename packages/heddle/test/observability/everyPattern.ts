@@ -23,7 +23,7 @@ import {
   ReadWriteLock,
   Singleton
 } from "heddle/coordination"
-import { Batcher, FanOut, Hedge, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
+import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
 import { Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
@@ -87,6 +87,9 @@ const flow = Effect.gen(function*() {
   yield* Hedge.hedged(Effect.void, { idempotent: true, delay: 10, name: "mirrors" })
   yield* Hedge.firstSuccess([Effect.void], { name: "mirrors" })
   yield* Hedge.quorum(1, { name: "mirrors" })([Effect.void])
+  const files = yield* KeyedMutex.make<string>({ name: "files" })
+  const file = files.withLock("a")(Effect.sleep(1))
+  yield* Effect.all([file, file], { concurrency: 2 })
   const { stream } = yield* Multiplexer.make({ name: "feeds", sources: { one: { stream: Stream.make(1) } } })
   yield* Stream.runDrain(stream)
 })

@@ -8,6 +8,8 @@ const batcher = rowsOf("Batcher", named, "item")
 const partitioner = rowsOf("Partitioner", named, "item")
 const pipeline = rowsOf("Pipeline", { ...named, stage: "named" }, "item")
 const multiplexer = rowsOf("Multiplexer", { ...named, source: "named" }, "element")
+const keyedMutex = rowsOf("KeyedMutex", named, "key")
+const keyedWaiter = rowsOf("KeyedMutex", named, "effect")
 const hedgeCall = rowsOf("Hedge", named, "call")
 const hedgeAttempt = rowsOf("Hedge", named, "attempt")
 
@@ -85,5 +87,8 @@ export const flowRows: ReadonlyArray<MetricRow> = [
   hedgeCall.counter("heddle_hedge_late_total", "Calls that were not done in time"),
   hedgeAttempt.counter("heddle_hedge_extra_total", "Attempts beyond those that a call needs"),
   hedgeAttempt.counter("heddle_hedge_refused_total", "Extra attempts that the budget denied"),
-  hedgeCall.histogram("heddle_hedge_latency_seconds", "From the start of a call to its answer")
+  hedgeCall.histogram("heddle_hedge_latency_seconds", "From the start of a call to its answer"),
+  keyedMutex.gauge("heddle_keyed_mutex_active", "Keys that are locked"),
+  keyedWaiter.gauge("heddle_keyed_mutex_waiting", "Effects that wait for their key"),
+  keyedWaiter.histogram("heddle_keyed_mutex_latency_seconds", "From asking for a key to having it")
 ]
