@@ -27,6 +27,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { coordinationRows } from "./internal/coordinationRows.ts"
 import { flowRows } from "./internal/flowRows.ts"
+import { lifecycleRows } from "./internal/lifecycleRows.ts"
 import type { LabelValues, MetricRow } from "./internal/MetricRow.ts"
 import { nodeRuntime } from "./internal/nodeRuntime.ts"
 import { resilienceRows } from "./internal/resilienceRows.ts"
@@ -50,7 +51,13 @@ export type { LabelValues, MetricRow, SpanRow }
  * @category catalogue
  * @since 0.1.0
  */
-export const metrics: ReadonlyArray<MetricRow> = [...coordinationRows, ...flowRows, ...resilienceRows, ...runtimeRows]
+export const metrics: ReadonlyArray<MetricRow> = [
+  ...coordinationRows,
+  ...flowRows,
+  ...resilienceRows,
+  ...lifecycleRows,
+  ...runtimeRows
+]
 
 /**
  * Every span of Heddle. None is opened unless somebody traces.

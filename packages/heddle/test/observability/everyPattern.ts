@@ -4,6 +4,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -24,6 +25,7 @@ import {
   Singleton
 } from "heddle/coordination"
 import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
+import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
 import { Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
@@ -108,11 +110,24 @@ const resilience = Effect.gen(function*() {
   yield* Effect.provide(Effect.void, LoadLevel.layer({ name: "shop", sensors: [sensor] }))
 })
 
+const server = Layer.provide(HttpDrain.layer({ name: "api" }), HttpRouter.layer)
+const lifecycle = Effect.gen(function*() {
+  const cache = yield* Health.component("cache")
+  yield* cache.ok
+  yield* Shutdown.step({ name: "database", phase: "close" })(Effect.void)
+  yield* Effect.flatMap(Shutdown.Shutdown, ({ begin }) => begin)
+}).pipe(
+  Effect.scoped,
+  Effect.provide(
+    Layer.provideMerge(Layer.merge(Health.layer, server), Shutdown.layer({ onReport: () => Effect.void }))
+  )
+)
+
 /** Runs on a test clock, which it moves. `item` is what an app has many of: a job, a key, a user. */
 export const everyPattern = (item: string) =>
   Effect.gen(function*() {
     const running = yield* Effect.forkChild(
-      Effect.all([coordination(item), mishaps, flow, resilience]).pipe(Effect.scoped, Effect.provide(stores))
+      Effect.all([coordination(item), mishaps, flow, resilience, lifecycle]).pipe(Effect.scoped, Effect.provide(stores))
     )
     const began = yield* Clock.currentTimeMillis
     while (running.pollUnsafe() === undefined) {

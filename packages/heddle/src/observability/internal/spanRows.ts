@@ -38,5 +38,7 @@ export const spanRows: ReadonlyArray<SpanRow> = [
     attributes: [],
     spans: "from the start of a call to its answer"
   })),
-  { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" }
+  { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" },
+  { name: "Shutdown.run", attributes: [], spans: "all steps of a shutdown" },
+  { name: "Shutdown.step", attributes: ["step", "phase"], spans: "one step" }
 ]
