@@ -152,6 +152,6 @@ export const memorySteps = (
                   if (all?.size === 0) followers?.delete(id)
                 })
               )
-          ), { bufferSize: 1, strategy: "sliding" }).pipe(Stream.takeUntil(({ _tag }) => _tag === "Ended"))
+          ), { bufferSize: 16, strategy: "sliding" }).pipe(Stream.takeUntil(({ _tag }) => _tag === "Ended"))
     }
   })

@@ -153,7 +153,7 @@ class Jobs {
   private claimWithin(claim: Claim, waitFor: number): Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> {
     const claimed = this.steps.claim(claim)
     if (!claim.wait || waitFor === Infinity) return claimed
-    return Effect.flatMap(Effect.forkDetach(Effect.uninterruptible(claimed), { startImmediately: true }), (fiber) => {
+    return Effect.flatMap(Effect.forkDetach(claimed, { startImmediately: true, uninterruptible: true }), (fiber) => {
       const stopped = Effect.andThen(Fiber.interrupt(fiber), Fiber.await(fiber))
       const inTime = Effect.timeoutOrElse(Fiber.await(fiber), { duration: waitFor, orElse: () => stopped })
       return Effect.onInterrupt(Effect.interruptible(inTime), () =>

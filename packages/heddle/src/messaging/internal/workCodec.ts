@@ -1,0 +1,46 @@
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import { jsonCodec } from "../../coordination/internal/kvCodec.ts"
+
+// Core has neither Node's types nor the DOM's; every runtime has these.
+declare const TextEncoder: new() => { readonly encode: (text: string) => Uint8Array }
+declare const TextDecoder: new(label: string, options: { readonly fatal: boolean }) => {
+  readonly decode: (bytes: Uint8Array) => string
+}
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/** Values as JSON text in UTF-8. What goes wrong is told in words. */
+export interface WorkCodec<A> {
+  readonly encode: (value: A) => Effect.Effect<Uint8Array, string>
+  readonly decode: (bytes: Uint8Array) => Effect.Effect<A, string>
+}
+
+export const workCodec = <A>(schema: Schema.Codec<A, unknown>): WorkCodec<A> => {
+  const { fromJson, toJson } = jsonCodec(schema)
+  return {
+    encode: (value) =>
+      Effect.mapBoth(toJson(value), {
+        onSuccess: (json) => encoder.encode(JSON.stringify(json)),
+        onFailure: ({ message }) => message
+      }),
+    decode: (bytes) =>
+      Effect.suspend(() => {
+        let parsed: unknown
+        try {
+          parsed = JSON.parse(decoder.decode(bytes))
+        } catch (error) {
+          return Effect.fail(String(error))
+        }
+        return Effect.mapError(fromJson(parsed), ({ message }) => message)
+      })
+  }
+}
+
+/** All that passes through a queue. What has no schema is nothing. */
+export interface WorkCodecs<A, S, E, P> {
+  readonly payload: WorkCodec<A>
+  readonly success: WorkCodec<S> | undefined
+  readonly error: WorkCodec<E> | undefined
+  readonly progress: WorkCodec<P> | undefined
+}
