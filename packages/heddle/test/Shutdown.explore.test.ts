@@ -111,8 +111,8 @@ const program = Effect.gen(function*() {
 describe("Shutdown under every kind of interleaving", () => {
   it.live("runs each step once, in its phase, ends in its time, and its report is what happened", () =>
     Effect.andThen(
-      Explore.run(program, { runs: 800, leaks: true }),
-      Explore.run(program, { runs: 300, leaks: true, strategy: Explore.pct() })
+      Explore.run(program, { runs: 400, leaks: true }),
+      Explore.run(program, { runs: 200, leaks: true, strategy: Explore.pct() })
     ), 60_000)
 })
 

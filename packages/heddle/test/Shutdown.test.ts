@@ -443,11 +443,27 @@ describe("a program that is run", () => {
       assert.deepStrictEqual(yield* of(Effect.die("oh")), [["end", "the program", "Failed"]])
     }))
 
+  it.effect("closes to its end when a signal comes while it closes, and that is clean", () =>
+    Effect.gen(function*() {
+      const wire = wires()
+      const app = Effect.andThen(Effect.addFinalizer(() => Effect.sleep(50)), Effect.never)
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(app).pipe(Shutdown.run, Effect.provide([quiet(), wire.layer])),
+        { startImmediately: true }
+      )
+      yield* wire.send("SIGTERM")
+      yield* TestClock.adjust(10)
+      yield* wire.send("SIGTERM")
+      yield* TestClock.adjust(100)
+      assert.strictEqual(codeOf(yield* Fiber.await(fiber), Shutdown.teardown), 143)
+    }))
+
   it.effect("does not begin where the shutdown has", () =>
     Effect.gen(function*() {
       const { log, say } = scene()
       yield* begin
       yield* Effect.andThen(say("begins"), Effect.never).pipe(Shutdown.run)
+      yield* TestClock.adjust(1)
       assert.deepStrictEqual(log, [])
     }).pipe(Effect.provide([quiet(), wires().layer])))
 

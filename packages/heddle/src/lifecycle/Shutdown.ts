@@ -373,14 +373,13 @@ const whatFailed = (exit: Exit.Exit<unknown, unknown> | undefined): Effect.Effec
     ? Effect.void
     : Effect.failCause(exit.cause)
 
-/** The report goes out with the interruption, as nothing else does. */
+/** The report goes out with the interruption: nothing else is sure to come out of a fiber that is interrupted. */
 class Last extends Context.Service<Last, ShutdownReport>()("heddle/Shutdown/Last") {}
 
 const endWith = (report: ShutdownReport): Effect.Effect<never> =>
   Effect.withFiber((fiber) => {
-    const last = Context.make(Last, report)
-    fiber.interruptUnsafe(fiber.id, last)
-    return Effect.failCause(Cause.annotate(Cause.interrupt(fiber.id), last))
+    fiber.interruptUnsafe(fiber.id, Context.make(Last, report))
+    return Effect.interrupt
   })
 
 const log = (report: ShutdownReport): Effect.Effect<void> =>

@@ -154,7 +154,7 @@ export class Course {
       const wait = Math.min(grace.most, Math.max(grace.least, this.left))
       yield* Effect.raceFirst(ended, Effect.sleep(wait))
       const last = fiber.pollUnsafe()
-      if (last !== undefined && !Exit.hasInterrupts(last)) return settled(last)
+      if (phase === "end" && last !== undefined) return settled(last)
       const said = held?.pollUnsafe()
       held?.interruptUnsafe()
       return {
