@@ -59,14 +59,18 @@ export const layer = (
     const settle = () => {
       if (!taking && inFlight.size === 0) Deferred.doneUnsafe(empty, Effect.void)
     }
-    const enter = (request: HttpServerRequest.HttpServerRequest) =>
+    // Looks and enters in one step: between two, the last request could end, and with it the step.
+    const enters = (request: HttpServerRequest.HttpServerRequest) =>
       Effect.acquireRelease(
         Effect.sync(() => {
+          if (!taking) return false
           inFlight.add(request)
           metric.requests++
+          return true
         }),
-        () =>
+        (entered) =>
           Effect.sync(() => {
+            if (!entered) return
             inFlight.delete(request)
             metric.requests--
             settle()
@@ -81,9 +85,7 @@ export const layer = (
     yield* router.addGlobalMiddleware((respond) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         if (isProbe(request.url)) return Effect.andThen(leave, respond)
-        return Effect.suspend(() =>
-          taking ? Effect.andThen(enter(request), Effect.andThen(leave, respond)) : Effect.as(leave, refusal)
-        )
+        return Effect.flatMap(enters(request), (entered) => Effect.andThen(leave, entered ? respond : refused))
       })
     )
     const holds = Effect.sync(() => {
@@ -97,7 +99,9 @@ export const layer = (
     }))
   }))
 
-const refusal = HttpServerResponse.text("shutting down", { status: 503, headers: { "retry-after": "1" } })
+const refused = Effect.succeed(
+  HttpServerResponse.text("shutting down", { status: 503, headers: { "retry-after": "1" } })
+)
 
 const pathOf = (url: string): string => url.split("?")[0] ?? url
 
