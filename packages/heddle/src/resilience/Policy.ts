@@ -22,6 +22,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { InvalidOption } from "../internal/InvalidOption.ts"
+import type { AdaptiveLimiter, LimitReached } from "./AdaptiveLimiter.ts"
 import type { Bulkhead, BulkheadFull, BulkheadTimeout } from "./Bulkhead.ts"
 import type { CircuitBreaker, CircuitOpen } from "./CircuitBreaker.ts"
 import { type DeadlineExceeded, within } from "./Deadline.ts"
@@ -223,6 +224,17 @@ export const bulkhead = (bulkhead: Bulkhead): Policy<BulkheadFull | BulkheadTime
     of: bulkhead,
     worst: ({ attempts, millis }) => ({ attempts, millis: millis + bulkhead.longest })
   }, bulkhead.run)
+
+/**
+ * Refuses calls beyond what the dependency bears at the moment.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const limiter = <E>(limiter: AdaptiveLimiter<never, E>): Policy<LimitReached, never, E> => ({
+  layers: [{ kind: "limiter", name: limiter.name, of: limiter, worst: (inner) => inner }],
+  run: limiter.run
+})
 
 /**
  * Does something else when what is inside of it fails, whatever the failure. How long that takes is not in the worst case.

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export { InvalidOption } from "../internal/InvalidOption.ts"
+export * as AdaptiveLimiter from "./AdaptiveLimiter.ts"
 export * as Bulkhead from "./Bulkhead.ts"
 export * as CircuitBreaker from "./CircuitBreaker.ts"
 export * as Deadline from "./Deadline.ts"

@@ -26,7 +26,7 @@ import {
 } from "heddle/coordination"
 import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
-import { Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
+import { AdaptiveLimiter, Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
 
@@ -99,6 +99,8 @@ const flow = Effect.gen(function*() {
 const sensor = { name: "load", read: () => Effect.succeed(0), at: [1, 2, 3] } as const
 
 const resilience = Effect.gen(function*() {
+  const shop = yield* AdaptiveLimiter.make({ name: "shop" })
+  yield* shop.run(Effect.void)
   const db = yield* Bulkhead.make({ name: "db", running: 1, waiting: 1 })
   yield* Effect.all([db.run(Effect.sleep(1)), db.run(Effect.void)], { concurrency: 2 })
   const bank = yield* CircuitBreaker.make({ name: "bank" })

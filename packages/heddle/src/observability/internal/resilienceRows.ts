@@ -1,10 +1,19 @@
 import { type MetricRow, rowsOf } from "./MetricRow.ts"
 
+const limiter = rowsOf("AdaptiveLimiter", { limiter: "named" }, "call")
 const bulkhead = rowsOf("Bulkhead", { bulkhead: "named" }, "call")
 const breaker = rowsOf("CircuitBreaker", { breaker: "named" }, "call")
 const level = rowsOf("LoadLevel", { service: "named" }, "level")
 
 export const resilienceRows: ReadonlyArray<MetricRow> = [
+  limiter.counter(
+    "heddle_adaptive_limiter_calls_total",
+    "Calls, by what they said about the dependency; refused ones did not run",
+    { outcome: ["success", "dropped", "ignored", "refused"] }
+  ),
+  limiter.gauge("heddle_adaptive_limiter_occupancy", "How many calls may run, and how many do", {
+    state: ["limit", "running"]
+  }),
   bulkhead.counter(
     "heddle_bulkhead_calls_total",
     "Calls, by what came of them: ended, refused as the line was full, timed out or interrupted in the line",
