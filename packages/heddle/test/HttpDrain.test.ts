@@ -80,7 +80,7 @@ describe("an HTTP server that drains", () => {
 
   it.live("a metric counts what is in flight, and returns to 0", () =>
     Effect.gen(function*() {
-      const { answer, entered, get } = yield* serving({}, "measured")
+      const { answer, begin, entered, get } = yield* serving({}, "measured")
       const inFlight = Effect.map(
         Metric.snapshot,
         (all) => all.find(({ attributes }) => attributes?.["server"] === "measured")?.state
@@ -90,6 +90,9 @@ describe("an HTTP server that drains", () => {
       assert.deepStrictEqual(yield* inFlight, { value: 1 })
       yield* Deferred.succeed(answer, undefined)
       yield* Fiber.join(taken)
+      assert.deepStrictEqual(yield* inFlight, { value: 0 })
+      yield* begin
+      assert.deepStrictEqual(yield* get("/quick"), [503, "close"])
       assert.deepStrictEqual(yield* inFlight, { value: 0 })
     }))
 })
