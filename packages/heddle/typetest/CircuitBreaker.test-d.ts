@@ -21,3 +21,15 @@ test("a breaker that tells errors apart runs calls with those errors alone", () 
   }
   expectTypeOf(run).returns.toBeVoid()
 })
+
+test("a circuit of a fleet fails with its store only where that was chosen", () => {
+  const local = Effect.flatMap(CircuitBreaker.shared({ name: "db" }), (breaker) => breaker.run(call))
+  expectTypeOf<Effect.Error<typeof local>>().toEqualTypeOf<"mine" | CircuitBreaker.CircuitOpen | InvalidOption>()
+  const refusing = Effect.flatMap(
+    CircuitBreaker.shared({ name: "db", storeDown: "refuse" }),
+    (breaker) => breaker.run(call)
+  )
+  expectTypeOf<Effect.Error<typeof refusing>>().toEqualTypeOf<
+    "mine" | CircuitBreaker.CircuitOpen | CircuitBreaker.CircuitStoreDown | InvalidOption
+  >()
+})

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Redis from "./Redis.ts"
+export * as RedisCircuitBreakerStore from "./RedisCircuitBreakerStore.ts"
 export * as RedisKvStore from "./RedisKvStore.ts"
 export * as RedisLeaseStore from "./RedisLeaseStore.ts"
 export * as RedlockLeaseStore from "./RedlockLeaseStore.ts"

@@ -9,7 +9,7 @@
  *
  * Around calls to one dependency that fails for a while when it fails. Put `Effect.timeout` inside of it, so that a call that
  * hangs is a failure; put retries outside, so that each attempt is counted and a refusal ends them. Where every process should
- * know what one has found out, use Effect's own `CircuitBreaker` (`effect/persistence`) on its Redis store.
+ * know what one has found out, use `shared`.
  *
  * **Gotchas**
  *
@@ -20,14 +20,17 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { CircuitBreaker as Store } from "effect/persistence"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { InvalidOption } from "../internal/InvalidOption.ts"
 import { type Around, around, breakerFamily, breakerOf } from "./internal/breaker.ts"
 import { CircuitOpen } from "./internal/CircuitOpen.ts"
+import { CircuitStoreDown } from "./internal/CircuitStoreDown.ts"
+import { sharedBreaker } from "./internal/sharedBreaker.ts"
 
-export { CircuitOpen }
+export { CircuitOpen, CircuitStoreDown }
 
 /**
  * What a circuit does with a call: it runs it (`closed`), refuses it (`open`, `isolated`), or runs a few (`half-open`).
@@ -266,3 +269,89 @@ export const family = <E = unknown>(
   options: Options<E> & { readonly most?: number | undefined }
 ): Effect.Effect<Family<E>, InvalidOption> =>
   Effect.map(around(options, options.most), (shared) => breakerFamily(shared, options.name, options.most))
+
+/**
+ * How a circuit that a fleet shares decides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SharedOptions<in E = unknown> extends Pick<Options<E>, "name" | "trip" | "openFor" | "classify"> {
+  /**
+   * What becomes of a call while the store cannot be asked: it runs under a circuit of this process alone with the same options
+   * (`local`, the default), runs unguarded (`allow`), or fails with `CircuitStoreDown` (`refuse`).
+   */
+  readonly storeDown?: "local" | "allow" | "refuse" | undefined
+}
+
+/**
+ * A circuit that a fleet shares. `Down` is what it fails with while the store cannot be asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SharedCircuitBreaker<in E = unknown, out Down = never> {
+  readonly name: string
+  /**
+   * Runs a call, unless the circuit is open.
+   *
+   * **Interruption**
+   *
+   * The call is interrupted, which counts for nothing; a probe gives its place back. The two steps in the store, before the call
+   * and after it, are not interrupted: the store bounds them.
+   */
+  readonly run: <A, E1 extends E, R>(call: Effect.Effect<A, E1, R>) => Effect.Effect<A, E1 | CircuitOpen | Down, R>
+  /** What the store says that it does with a call now. */
+  readonly state: Effect.Effect<State, CircuitStoreDown>
+  /** Each change of state that this process has made, from now on. */
+  readonly changes: Stream.Stream<Change>
+}
+
+/**
+ * A circuit whose state is in a store, so that what one process has found out holds for all of them. It is Effect's
+ * `CircuitBreaker` (`effect/persistence`) on its store, with the options and the refusal of `make`.
+ *
+ * **Details**
+ *
+ * All who share it give it the same name and the same options; nothing compares them. `trip` counts calls in it, not times: `rate` with
+ * `of: { calls }`. There is one probe at a time, and one that succeeds closes it. Each call costs two round trips. After the store
+ * has failed it is not asked for a second.
+ *
+ * Fails with `InvalidOption` if an option is out of its range.
+ *
+ * **Example** (What one has found out, the other knows)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker as Store } from "effect/persistence"
+ * import { CircuitBreaker } from "heddle/resilience"
+ *
+ * const options = { name: "bank", trip: CircuitBreaker.consecutive(2) }
+ *
+ * const program = Effect.gen(function*() {
+ *   const here = yield* CircuitBreaker.shared(options)
+ *   const there = yield* CircuitBreaker.shared(options)
+ *   yield* Effect.exit(here.run(Effect.fail("down")))
+ *   yield* Effect.exit(here.run(Effect.fail("down")))
+ *   return yield* there.run(Effect.void).pipe(
+ *     Effect.catchTag("CircuitOpen", ({ name }) => Effect.succeed(`${name} rests`))
+ *   )
+ * }).pipe(Effect.scoped, Effect.provide(Store.layerStoreMemory()))
+ *
+ * await Effect.runPromise(program) // => "bank rests"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function shared<E = unknown>(
+  options: SharedOptions<E> & { readonly storeDown: "refuse" }
+): Effect.Effect<SharedCircuitBreaker<E, CircuitStoreDown>, InvalidOption, Store.CircuitBreakerStore | Scope.Scope>
+export function shared<E = unknown>(
+  options: SharedOptions<E> & { readonly storeDown?: "local" | "allow" | undefined }
+): Effect.Effect<SharedCircuitBreaker<E>, InvalidOption, Store.CircuitBreakerStore | Scope.Scope>
+export function shared<E = unknown>(
+  options: SharedOptions<E>
+): Effect.Effect<SharedCircuitBreaker<E, CircuitStoreDown>, InvalidOption, Store.CircuitBreakerStore | Scope.Scope> {
+  return sharedBreaker(options)
+}

@@ -186,11 +186,11 @@ export const breakerFamily = <E>(shared: Around<E>, name: string, most = 10_000)
   }
 }
 
-const outcomes = { Success: "success", Failure: "failure", Ignored: "ignored" } as const
+export const outcomes = { Success: "success", Failure: "failure", Ignored: "ignored" } as const
 const ignored: Outcome = { _tag: "Ignored" }
 const success: Outcome = { _tag: "Success" }
 const failure: Outcome = { _tag: "Failure" }
-const byExit = (exit: Exit.Exit<unknown, unknown>): Outcome => Exit.isSuccess(exit) ? success : failure
+export const byExit = (exit: Exit.Exit<unknown, unknown>): Outcome => Exit.isSuccess(exit) ? success : failure
 
 function* firstOf<A>(all: Iterable<A>, count: number): Generator<A> {
   for (const one of all) {
