@@ -26,7 +26,16 @@ import {
 } from "heddle/coordination"
 import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
-import { AdaptiveLimiter, Bulkhead, CircuitBreaker, LoadLevel, Retry, RetryBudget } from "heddle/resilience"
+import {
+  AdaptiveLimiter,
+  Bulkhead,
+  CircuitBreaker,
+  LoadLevel,
+  RateLimiter,
+  RateLimiterStore,
+  Retry,
+  RetryBudget
+} from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
 
@@ -105,6 +114,11 @@ const resilience = Effect.gen(function*() {
   yield* Effect.all([db.run(Effect.sleep(1)), db.run(Effect.void)], { concurrency: 2 })
   const bank = yield* CircuitBreaker.make({ name: "bank" })
   yield* bank.run(Effect.void)
+  const api = yield* Effect.provide(
+    RateLimiter.make({ name: "api", limit: 1, per: 1000 }),
+    RateLimiterStore.layerMemory
+  )
+  yield* Effect.exit(Effect.andThen(api.take(), Effect.andThen(api.take(), api.take())))
   const retry = yield* Retry.make({ name: "search" })
   yield* retry.run(Effect.void)
   const budget = yield* RetryBudget.make({ name: "search" })

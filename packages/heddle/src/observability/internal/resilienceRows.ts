@@ -39,6 +39,11 @@ export const resilienceRows: ReadonlyArray<MetricRow> = [
     "Changes of the level, by the level that it went to",
     { to: ["full", "reduced", "minimal", "emergency"] }
   ),
+  rowsOf("RateLimiter", { limiter: "named" }, "call").counter(
+    "heddle_rate_limiter_decisions_total",
+    "Decisions: granted, refused by the store, refused as it was still known, made without the store as it was down",
+    { decision: ["granted", "refused", "remembered", "down"] }
+  ),
   rowsOf("Retry", { retry: "named" }, "retry").counter(
     "heddle_retries_total",
     "Retries, and failures given back since there was no retry left, the budget denied it, or it came too late",

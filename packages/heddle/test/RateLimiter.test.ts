@@ -1,0 +1,206 @@
+import { assert, describe, it } from "@effect/vitest"
+import { rateLimiterLaws } from "@heddle/testkit/laws"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import { Lease } from "heddle/coordination"
+import { RateLimiter, RateLimiterStore, RateMachine } from "heddle/resilience"
+
+rateLimiterLaws("memory", RateLimiterStore.layerMemory)
+
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.match(effect, { onFailure: ({ _tag }): string => _tag, onSuccess: () => "went" })
+
+describe("the machine of rate limits", () => {
+  const Step = Schema.Struct({
+    pass: Schema.Literals([0, 0, 1, 13, 90]),
+    cost: int(1, 4),
+    patience: Schema.Literals([0, 40, 400])
+  })
+  const steps = Schema.Array(Step).check(Schema.isMaxLength(60))
+  const granted = (rule: RateMachine.Rule, all: ReadonlyArray<typeof Step.Type>) => {
+    const machine = new RateMachine.RateMachine(rule)
+    const grants: Array<{ readonly at: number; readonly cost: number }> = []
+    let now = 0
+    for (const { cost, pass, patience } of all) {
+      now += pass
+      const decision = machine.reserve(now, cost, patience)
+      if (decision._tag === "Granted") grants.push({ at: decision.at, cost })
+      else assert.isAbove(decision.retryAfter, patience)
+    }
+    return grants
+  }
+  const mostIn = (per: number, grants: ReturnType<typeof granted>) =>
+    Math.max(
+      0,
+      ...grants.map(({ at }) =>
+        grants.reduce((sum, grant) => sum + (grant.at > at - per && grant.at <= at ? grant.cost : 0), 0)
+      )
+    )
+
+  it.effect.prop("of a window never more than the limit go, wherever it begins", [steps], ([all]) =>
+    Effect.sync(() => {
+      const grants = granted({ algorithm: "window", limit: 5, per: 100, burst: 5 }, all)
+      assert.isAtMost(mostIn(100, grants), 5)
+      assert.deepStrictEqual(
+        grants.map(({ at }) => at),
+        grants.map(({ at }) => at).toSorted((one, other) => one - other)
+      )
+    }), { arbitrary: { runs: 500 } })
+
+  it.effect.prop(
+    "of an even rate never more than the limit and the burst go in its time",
+    [steps],
+    ([all]) =>
+      Effect.sync(() => {
+        const grants = granted({ algorithm: "gcra", limit: 5, per: 100, burst: 4 }, all)
+        assert.isAtMost(mostIn(100, grants), 9)
+      }),
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.effect.prop(
+    "who is told when to try again is let go then, if nobody else came",
+    [steps],
+    ([all]) =>
+      Effect.sync(() => {
+        for (const algorithm of ["window", "gcra"] as const) {
+          const machine = new RateMachine.RateMachine({ algorithm, limit: 5, per: 100, burst: 4 })
+          let now = 0
+          for (const { cost, pass } of all) {
+            now += pass
+            const decision = machine.reserve(now, cost, 0)
+            if (decision._tag === "Granted") continue
+            now += decision.retryAfter
+            assert.strictEqual(machine.reserve(now + 1e-6, cost, 0)._tag, "Granted")
+          }
+        }
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+})
+
+describe("a rate limiter", () => {
+  const options = { name: "api", limit: 2, per: "1 second" } as const
+  const provided = Effect.provide(RateLimiterStore.layerMemory)
+
+  it.effect("lets so many go, refuses the next, and lets go again when it said so", () =>
+    Effect.gen(function*() {
+      const api = yield* RateLimiter.make(options)
+      yield* api.take()
+      yield* TestClock.adjust(400)
+      yield* api.take()
+      const refused = yield* Effect.flip(api.take())
+      assert.deepInclude(refused, { _tag: "RateLimited", limiter: "api", retryAfter: 600 })
+      assert.isFalse(String(refused.stack ?? "").includes("RateLimiter.test"))
+      yield* TestClock.adjust(599)
+      assert.strictEqual(yield* tagOf(api.take()), "RateLimited")
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* tagOf(api.take()), "went")
+    }).pipe(provided))
+
+  it.effect("asks the store no more about what it knows to be refused", () =>
+    Effect.gen(function*() {
+      let trips = 0
+      const api = yield* RateLimiter.make(options).pipe(
+        Effect.provideService(RateLimiterStore.RateLimiterStore, {
+          backend: "test",
+          reserve: () => Effect.sync(() => (trips++, { _tag: "Refused", retryAfter: 500 })),
+          refund: () => Effect.void
+        })
+      )
+      for (let call = 0; call < 5; call++) assert.strictEqual(yield* tagOf(api.take()), "RateLimited")
+      assert.strictEqual(trips, 1)
+      yield* tagOf(api.take({ key: "other" }))
+      assert.strictEqual(trips, 2)
+      yield* TestClock.adjust(500)
+      yield* tagOf(api.take())
+      assert.strictEqual(trips, 3)
+    }))
+
+  it.effect("who waits goes in its turn, and who leaves gives the turn to the next", () =>
+    Effect.gen(function*() {
+      const api = yield* RateLimiter.make({ ...options, limit: 1 })
+      const went: Array<string> = []
+      const call = (name: string) =>
+        Effect.forkChild(api.run()(Effect.sync(() => went.push(name))), { startImmediately: true })
+      yield* call("a")
+      const b = yield* call("b")
+      yield* TestClock.adjust(10)
+      yield* Fiber.interrupt(b)
+      yield* call("c")
+      yield* TestClock.adjust(990)
+      assert.deepStrictEqual(went, ["a", "c"])
+    }).pipe(provided))
+
+  it.effect("who would wait for too long is refused at once, and takes no turn", () =>
+    Effect.gen(function*() {
+      const api = yield* RateLimiter.make({ ...options, limit: 1 })
+      yield* api.take()
+      assert.strictEqual(yield* tagOf(api.reserve({ waitFor: 900 })), "RateLimited")
+      assert.strictEqual((yield* api.reserve({ waitFor: 1000 })).wait, 1000)
+    }).pipe(provided))
+
+  const broken = Layer.succeed(RateLimiterStore.RateLimiterStore, {
+    backend: "test",
+    reserve: () => Effect.fail(new Lease.StoreUnavailable({ backend: "test", message: "down" })),
+    refund: () => Effect.void
+  })
+
+  it.effect("while the store is down it fails, allows, or counts a share alone, as was chosen", () =>
+    Effect.gen(function*() {
+      const outcomes = (whenDown: RateLimiter.WhenDown) =>
+        Effect.flatMap(
+          RateLimiter.make({ ...options, limit: 4, whenDown }),
+          (api) => Effect.forEach([1, 2, 3], () => tagOf(api.take()))
+        )
+      assert.deepStrictEqual(yield* outcomes("fail"), Array.from({ length: 3 }, () => "StoreUnavailable"))
+      assert.deepStrictEqual(yield* outcomes("allow"), ["went", "went", "went"])
+      assert.deepStrictEqual(yield* outcomes({ share: 0.5 }), ["went", "went", "RateLimited"])
+    }).pipe(Effect.provide(broken)))
+
+  it.effect("what is fetched and not used goes back with the scope, and is lost when its time is over", () =>
+    Effect.gen(function*() {
+      const wide = { name: "leased", limit: 10, per: "1 second", batch: 5 } as const
+      yield* Effect.scoped(Effect.flatMap(RateLimiter.leased(wide), (api) => api.take()))
+      const api = yield* RateLimiter.leased(wide)
+      const results = yield* Effect.forEach(Array.from({ length: 10 }), () => tagOf(api.take()))
+      assert.deepStrictEqual(results, [...Array.from({ length: 9 }, () => "went"), "RateLimited"])
+      yield* TestClock.adjust(1100)
+      assert.strictEqual(yield* tagOf(api.take()), "went")
+      yield* TestClock.adjust(101)
+      const others = yield* Effect.forEach(Array.from({ length: 7 }), () => tagOf(api.take()))
+      assert.deepStrictEqual(others, [...Array.from({ length: 5 }, () => "went"), "RateLimited", "RateLimited"])
+    }).pipe(Effect.scoped, provided))
+
+  it.effect("options and calls that mean nothing are refused", () =>
+    Effect.gen(function*() {
+      const wrong = { name: "", limit: 0, per: NaN, burst: 1.5, whenDown: { share: 2 } }
+      for (const [field, value] of Object.entries(wrong)) {
+        const error = yield* Effect.flip(RateLimiter.make({ ...options, [field]: value }))
+        assert.include(error.option, field)
+      }
+      const api = yield* RateLimiter.make(options)
+      for (const call of [{ cost: 3 }, { cost: 0 }, { cost: NaN }, { key: "k".repeat(501) }, { waitFor: -1 }]) {
+        assert.strictEqual(yield* tagOf(api.reserve(call)), "InvalidOption")
+      }
+      assert.strictEqual((yield* Effect.flip(RateLimiter.leased({ ...options, batch: 3 }))).option, "batch")
+    }).pipe(Effect.scoped, provided))
+
+  it.effect("tells what it decided", () =>
+    Effect.gen(function*() {
+      const api = yield* RateLimiter.make(options)
+      for (let call = 0; call < 4; call++) yield* tagOf(api.take())
+      const counted = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
+        id === "heddle_rate_limiter_decisions_total" ? [[attributes?.["decision"], state]] : []
+      )
+      const counts = Object.fromEntries(counted.map(([decision, state]) => [decision, state]))
+      assert.deepInclude(counts["granted"], { count: 2 })
+      assert.deepInclude(counts["refused"], { count: 1 })
+      assert.deepInclude(counts["remembered"], { count: 1 })
+    }).pipe(provided, Effect.provideService(Metric.MetricRegistry, new Map())))
+})

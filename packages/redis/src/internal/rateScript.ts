@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto"
+
+/**
+ * Takes or gives back a turn, as `RateMachine` does. One key a call, so it runs on any node of a cluster.
+ *
+ * KEYS[1]: the key. ARGV: `reserve`, algorithm, limit, per, burst, cost, patience; or `refund`, algorithm, limit, per, cost, at. Times are
+ * milliseconds. Answers `{ 1, at, wait }`, `{ 0, retryAfter }`, or nothing for a refund; numbers as text, for they have fractions.
+ *
+ * `gcra` keeps one number, `window` a list of `at:cost`, oldest first. Both end by themselves when there is nothing to remember.
+ */
+const rateLua = (time: string): string => `
+${time}
+local now = micros / 1000
+local gcra = ARGV[2] == "gcra"
+local limit, per = tonumber(ARGV[3]), tonumber(ARGV[4])
+local function text(value) return string.format("%.3f", value) end
+
+if ARGV[1] == "refund" then
+  local cost, at = tonumber(ARGV[5]), ARGV[6]
+  if gcra then
+    local busy = redis.call("GET", KEYS[1])
+    if busy then
+      redis.call("SET", KEYS[1], text(tonumber(busy) - cost * per / limit), "KEEPTTL")
+    end
+    return
+  end
+  local grants = redis.call("LRANGE", KEYS[1], 0, -1)
+  for index, grant in ipairs(grants) do
+    local when, many = string.match(grant, "^(.-):(.*)$")
+    if when == at and tonumber(many) >= cost then
+      redis.call("LSET", KEYS[1], index - 1, when .. ":" .. (tonumber(many) - cost))
+      return
+    end
+  end
+  return
+end
+
+local burst, cost, patience = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+if gcra then
+  local interval = per / limit
+  local busy = math.max(tonumber(redis.call("GET", KEYS[1]) or now), now)
+  local at = math.max(now, busy + (cost - burst) * interval)
+  if at - now > patience then return { 0, text(at - now) } end
+  busy = busy + cost * interval
+  redis.call("SET", KEYS[1], text(busy), "PX", math.ceil(busy - now) + 1)
+  return { 1, text(at), text(at - now) }
+end
+
+local function read(index)
+  local grant = redis.call("LINDEX", KEYS[1], index)
+  if not grant then return nil end
+  local when, many = string.match(grant, "^(.-):(.*)$")
+  return tonumber(when), tonumber(many)
+end
+local oldest = read(0)
+while oldest and oldest <= now - per do
+  redis.call("LPOP", KEYS[1])
+  oldest = read(0)
+end
+local at = math.max(now, read(-1) or now)
+local sum = cost
+for index = redis.call("LLEN", KEYS[1]) - 1, 0, -1 do
+  local when, many = read(index)
+  sum = sum + many
+  if sum > limit then
+    at = math.max(at, when + per)
+    break
+  end
+end
+if at - now > patience then return { 0, text(at - now) } end
+redis.call("RPUSH", KEYS[1], text(at) .. ":" .. cost)
+redis.call("PEXPIRE", KEYS[1], math.ceil(at - now + per) + 1)
+return { 1, text(at), text(at - now) }
+`
+
+const serverTime = `
+local time = redis.call("TIME")
+local micros = time[1] * 1000000 + time[2]
+`
+
+/** The script, given Lua that sets `micros`: the time in microseconds since 1970. */
+export const rateScriptWith = (time: string): { readonly lua: string; readonly sha: string } => {
+  const lua = rateLua(time)
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") }
+}
+
+/** On the server's own clock. */
+export const rateScript = rateScriptWith(serverTime)

@@ -1,0 +1,76 @@
+import { assert, it, layer } from "@effect/vitest"
+import { rateLimiterLaws } from "@heddle/testkit/laws"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { RateLimiterStore, RateMachine } from "heddle/resilience"
+import { inject } from "vitest"
+import { Redis, RedisRateLimiterStore } from "../src/index.ts"
+import { rateScriptWith } from "../src/internal/rateScript.ts"
+
+const url = inject("redisUrl")
+
+rateLimiterLaws("redis", RedisRateLimiterStore.layer({ url }), { shared: true })
+
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const Step = Schema.Struct({
+  pass: Schema.Literals([0, 1, 1, 7, 60, 500]),
+  cost: int(1, 3),
+  patience: Schema.Literals([0, 0, 50, 1000]),
+  back: Schema.Literals([false, false, true])
+})
+const script = rateScriptWith("local micros = tonumber(ARGV[#ARGV])")
+let keys = 0
+
+class Server extends Context.Service<Server, Redis.Redis["Service"]>()("test/Server") {
+  static readonly layer = Layer.provide(Layer.effect(Server, Redis.Redis), Redis.layer({ url }))
+}
+
+layer(Server.layer)("the script of rate limits", (test) => {
+  for (const algorithm of ["window", "gcra"] as const) {
+    test.effect.prop(
+      `decides as the machine does: ${algorithm}`,
+      [Schema.Array(Step).check(Schema.isMinLength(4), Schema.isMaxLength(25))],
+      ([steps]) =>
+        Effect.gen(function*() {
+          const { commands } = yield* Server
+          const rule: RateMachine.Rule = { algorithm, limit: 5, per: 100, burst: 3 }
+          const machine = new RateMachine.RateMachine(rule)
+          const key = `heddle:test:rate:${++keys}`
+          let now = 1_800_000_000_000
+          for (const { back, cost, pass, patience } of steps) {
+            now += pass
+            const call = (...args: ReadonlyArray<string | number>) =>
+              Effect.promise(() => commands.call("eval", [script.lua, 1, key, ...args, now * 1000]))
+            const reply = yield* call("reserve", algorithm, 5, 100, 3, cost, patience)
+            const [granted, one, two] = Array.isArray(reply) ? reply : []
+            const mine = machine.reserve(now, cost, patience)
+            const shown = mine._tag === "Granted"
+              ? [1, mine.at.toFixed(3), mine.wait.toFixed(3)]
+              : [0, mine.retryAfter.toFixed(3), undefined]
+            assert.deepStrictEqual([granted, one, two], shown)
+            if (back && mine._tag === "Granted") {
+              machine.refund(mine.at, 1)
+              yield* call("refund", algorithm, 5, 100, 1, mine.at.toFixed(3))
+            }
+          }
+        }),
+      { arbitrary: { runs: 200 }, timeout: 60_000 }
+    )
+  }
+})
+
+it.live("a limit that nobody asks any more leaves nothing on the server", () =>
+  Effect.gen(function*() {
+    const { commands } = yield* Redis.Redis
+    const store = yield* Effect.map(Layer.build(RedisRateLimiterStore.layerFrom({ prefix: "gone" })), (context) =>
+      Context.get(context, RateLimiterStore.RateLimiterStore))
+    for (const algorithm of ["window", "gcra"] as const) {
+      yield* store.reserve({ key: algorithm, rule: { algorithm, limit: 5, per: 200, burst: 3 }, cost: 1, patience: 0 })
+    }
+    const left = Effect.promise(() =>
+      commands.call("keys", ["gone:*"])
+    )
+    yield* Effect.repeat(left, { until: (keys) => Array.isArray(keys) && keys.length === 0, times: 2000 })
+  }).pipe(Effect.provide(Redis.layer({ url })), Effect.scoped))
