@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * from "./BarrierLaws.ts"
+export * from "./BrokerLaws.ts"
 export * from "./ChaosLaws.ts"
 export * from "./CountDownLatchLaws.ts"
 export * from "./CronLaws.ts"

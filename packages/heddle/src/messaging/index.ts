@@ -4,9 +4,15 @@
  * @since 0.1.0
  */
 export { InvalidOption } from "../internal/InvalidOption.ts"
+export * as Broker from "./Broker.ts"
+export * as BrokerAbility from "./BrokerAbility.ts"
+export * as BrokerBackend from "./BrokerBackend.ts"
 export * as Job from "./Job.ts"
 export * as JobAbility from "./JobAbility.ts"
 export * as JobBackend from "./JobBackend.ts"
 export * as JobMachine from "./JobMachine.ts"
 export * as JobStore from "./JobStore.ts"
+export * as Message from "./Message.ts"
+export * as RequestReply from "./RequestReply.ts"
+export * as Topic from "./Topic.ts"
 export * as WorkQueue from "./WorkQueue.ts"

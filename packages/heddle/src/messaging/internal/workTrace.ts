@@ -13,7 +13,8 @@ export const traceHeaders: Effect.Effect<Headers> = Effect.withFiber((fiber): Ef
     : Effect.succeed({})
 )
 
-const parentOf = (header: string | undefined): Tracer.ExternalSpan | undefined => {
+/** The span that a header names. */
+export const parentOf = (header: string | undefined): Tracer.ExternalSpan | undefined => {
   const [, traceId, spanId, flags] = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})$/.exec(header ?? "") ?? []
   return traceId === undefined || spanId === undefined
     ? undefined
