@@ -56,6 +56,24 @@ const waiting = (resource: string, count: number) =>
 const isClaim = (chunk: string) => chunk.includes("evalsha")
 
 describe("a lease store on Redis", () => {
+  it.live("renews a hundred leases in one call", () =>
+    Effect.gen(function*() {
+      const one = yield* store()
+      const calls = Effect.map(
+        admin((redis) => redis.info("commandstats")),
+        (stats) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
+      )
+      const resources = Array.from({ length: 100 }, (_, n) => `hundred ${n}`)
+      const ttl = "900 millis"
+      const leases = yield* Effect.forEach(resources, (resource) => one.claim({ resource, ttl }), {
+        concurrency: "unbounded"
+      })
+      const before = yield* calls
+      yield* eventually(Effect.map(calls, (now) => now > before))
+      assert.isTrue(leases.every((lease) => lease.isAlive()))
+      assert.strictEqual((yield* calls) - before, 1)
+    }))
+
   it.live("takes a free lease and gives it back in one call each, two together in one", () =>
     Effect.gen(function*() {
       const one = yield* store()

@@ -261,6 +261,35 @@ layer(Fixture.layer)((it) => {
       assert.deepStrictEqual(yield* Effect.promise(() => redis.keys("*")), [])
     }))
 
+  it.effect("a lock that is handed over is as it is to whoever asks for it next in the same call", () =>
+    Effect.gen(function*() {
+      const { redis } = yield* Fixture
+      yield* Effect.promise(() => redis.flushall())
+      const machine = new Machine()
+      const header = { session: "s0", inbox: "inbox:", patience: 60_000, owner: "default" }
+      const claim = (id: string, ttl = 50_000): Step => [
+        "r",
+        { _tag: "Claim", id, session: "s0", ttl, wait: true, patience: 60_000, ...plain },
+        false
+      ]
+      const renew = (id: string): Step => ["r", { _tag: "Renew", id, ttl: 55_000 }, false]
+      const release = (id: string): Step => ["r", { _tag: "Release", id, remember: 0 }, false]
+      let micros = 1_700_000_000_000_000
+      for (
+        const steps of [
+          [claim("a"), claim("b"), claim("c", 40_000), claim("d")],
+          [release("a"), claim("e")],
+          [release("b"), renew("c"), claim("f")],
+          [release("c"), release("d"), claim("g"), claim("h")],
+          [release("e"), claim("f"), release("f"), release("g"), release("h"), claim("i")]
+        ]
+      ) {
+        // Past what was promised to those in line, so that what is kept of the line is written anew.
+        micros += 20_000_000
+        assert.deepStrictEqual(yield* inScript(header, steps, micros), machine.run(steps, micros))
+      }
+    }))
+
   it.effect("a release that must be remembered is, also when the key of its ended lease is still there", () =>
     Effect.gen(function*() {
       const { redis } = yield* Fixture

@@ -35,7 +35,7 @@ export interface Surroundings {
 }
 
 /** Larger batches are cut, so that client and server work at the same time and other clients get their turn. */
-const most = 64
+const most = 100
 const pause = 100
 
 /**

@@ -19,55 +19,38 @@ local args = cjson.decode(ARGV[1])
 local session, inbox, patience, default = args[1], args[2], args[3], args[4]
 ${time}
 local now = micros / 1000
-local spread, call, format, sub = unpack, redis.call, string.format, string.sub
+local spread, call, format, sub, ceil = unpack, redis.call, string.format, string.sub, math.ceil
 local pack, unpack = cmsgpack.pack, cmsgpack.unpack
 local listened = ${sharded ? "true" : `call("PUBSUB", "NUMPAT") > 0`}
 local states, changed, replies, mine, others = {}, {}, {}, {}, {}
 
-local function number(n) return format("%.0f", n) end
-local function millis(n) return n == math.huge and "Infinity" or format("%.3f", n) end
-local function left(till) return math.ceil(till - now) + 1 end
-
-local function tell(to, id, token, ttl)
-  local list = to == session and mine or others[to]
-  if not list then
-    list = {}
-    others[to] = list
-  end
-  list[#list + 1] = id .. " " .. number(token) .. " " .. millis(ttl)
-end
-
-local CLAIM, RENEW, RELEASE, UPDATE, INSPECT, MUTEX, RESIZE = 1, 2, 3, 4, 5, 6, 7
+-- Claim, renew, release, update, inspect, claim a mutex, resize.
 local length = { 10, 3, 3, 4, 1, 5, 2 }
 ${leaseLuaMutex}
--- All but a mutex in its usual course. Defined in a call only when that call needs it.
-local function define()
-${leaseLuaState}
-${leaseLuaSteps}
-end
-
 local full
-local function step(code, key, id, at)
-  local reply = not states[key] and quick(code, key, id, at)
-  if reply then return reply end
-  full = full or define()
-  return full.step(code, key, id, at)
-end
-local function failed(why)
-  return "E" .. string.gsub(type(why) == "table" and why.err or why, "\\n", " ")
-end
 local at = 5
 for i = 1, #KEYS do
-  local code = args[at]
-  local ok, reply = pcall(step, code, KEYS[i], args[at + 1], at + 2)
-  replies[i] = ok and reply or failed(reply)
+  local code, key, ok, reply = args[at], KEYS[i], true
+  if not states[key] then ok, reply = pcall(quick, code, key, args[at + 1], at + 2) end
+  if ok and not reply then
+    if not full then
+      -- All but a mutex in its usual course. Defined in a call only when that call needs it: each local that a function
+      -- uses is paid for when the function is made.
+      full = (function()
+${leaseLuaState}
+${leaseLuaSteps}
+      end)()
+    end
+    ok, reply = pcall(full.step, code, key, args[at + 1], at + 2)
+  end
+  replies[i] = ok and reply or ${failed("reply")}
   at = at + length[code]
 end
 for key, s in pairs(states) do
   local ok, why = pcall(full.save, s)
   if not ok then
     for i = 1, #KEYS do
-      if KEYS[i] == key then replies[i] = failed(why) end
+      if KEYS[i] == key then replies[i] = ${failed("why")} end
     end
   end
 end
@@ -79,6 +62,7 @@ for _, push in ipairs(mine) do replies[#replies + 1] = "P" .. push end
 return table.concat(replies, "\\n")
 `
 
+const failed = (why: string) => `"E" .. string.gsub(type(${why}) == "table" and ${why}.err or ${why}, "\\n", " ")`
 const note = `call("PUBLISH", key .. ":changes", "")`
 const noteInShard = `
     local channel = key .. ":changes"

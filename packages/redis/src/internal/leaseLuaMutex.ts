@@ -9,33 +9,47 @@
  * `tokens` of them.
  */
 export const leaseLuaMutex = `
-local stamp = number(micros)
-local fresh, granted, tail, tailTtl = {}, "G" .. stamp, nil, nil
+local stamp = format("%.0f", micros)
+local fresh, tail, tailTtl = {}, nil, nil
+-- What was handed over last, and to whom: whoever asks for it next in the same call need not read it.
+local passed
 
 local function quick(code, key, id, at)
-  if code == MUTEX then
-    local ttl = args[at]
-    if ttl ~= tailTtl then tail, tailTtl = pack(micros, default, "", now, now + ttl), ttl end
-    if call("SET", key, "\\193" .. id .. "\\0" .. tail, "NX", "PX", ttl + 1) then
-      fresh[key] = true
-      if listened then changed[key] = true end
-      return granted
+  local call, format, sub, ceil = redis.call, string.format, string.sub, math.ceil
+  local pack, unpack = cmsgpack.pack, cmsgpack.unpack
+  if code == 6 then
+    local ttl, holder, token, owner, value, since, till, tokens, kept = args[at]
+    if passed and passed[1] == key then
+      holder, owner, value, till, tokens, kept = spread(passed, 2)
+      token, since = micros, now
+    else
+      if ttl ~= tailTtl then tail, tailTtl = pack(micros, default, "", now, now + ttl), ttl end
+      if call("SET", key, "\\193" .. id .. "\\0" .. tail, "NX", "PX", ttl + 1) then
+        fresh[key] = true
+        if listened then changed[key] = true end
+        return "G" .. stamp
+      end
+      local raw = call("GET", key)
+      local kind = string.byte(raw)
+      if kind ~= 193 and kind ~= 194 then return end
+      local cut = string.find(raw, "\\0", 2, true)
+      holder = sub(raw, 2, cut - 1)
+      token, owner, value, since, till, tokens, kept = unpack(sub(raw, cut + 1))
     end
-    local raw = call("GET", key)
-    local kind = string.byte(raw)
-    if (kind ~= 193 and kind ~= 194) or args[at + 2] == 1 then return end
-    local cut = string.find(raw, "\\0", 2, true)
-    local token, owner, value, since, till, tokens, kept = unpack(sub(raw, cut + 1))
-    if till <= now or sub(raw, 2, cut - 1) == id then return end
+    if args[at + 2] == 1 or till <= now or holder == id then return end
     if args[at + 1] == 0 then return "B" end
     local q, w, last = key .. ":q", key .. ":w", now + patience
     local longer = not kept or kept < last
     if longer then
       -- What a line left behind whose resource was deleted by hand.
-      if not kept then call("DEL", q, w) end
+      if not kept then
+        call("DEL", q)
+        call("DEL", w)
+      end
       kept = last + patience
       local blob = pack(token, owner, value, since, till, tokens or 1, kept)
-      call("SET", key, "\\194" .. sub(raw, 2, cut) .. blob, "PX", left(math.max(till, kept)))
+      call("SET", key, "\\194" .. holder .. "\\0" .. blob, "PX", ceil((till > kept and till or kept) - now) + 1)
+      if passed and passed[1] == key then passed[7] = kept end
     end
     if call("RPUSH", q, id) == 1 then
       call("DEL", w)
@@ -43,17 +57,19 @@ local function quick(code, key, id, at)
     end
     call("HSET", w, id, pack(default, "", 1, session, now, last, 1, ttl, patience))
     if longer then
-      call("PEXPIRE", q, left(kept))
-      call("PEXPIRE", w, left(kept))
+      local left = ceil(kept - now) + 1
+      call("PEXPIRE", q, left)
+      call("PEXPIRE", w, left)
     end
     if listened then changed[key] = true end
-    local last = token + (tokens or 1)
-    return "Q" .. millis(till - now) .. " " .. (last > micros and number(last) or stamp)
-  elseif code == RELEASE or code == RENEW then
+    local floor = token + (tokens or 1)
+    return "Q" .. format("%.3f", till - now) .. " " .. (floor > micros and format("%.0f", floor) or stamp)
+  elseif code == 3 or code == 2 then
+    if passed and passed[1] == key then passed = nil end
     local raw = call("GET", key)
     if not raw or sub(raw, 2, #id + 2) ~= id .. "\\0" then return end
     local kind = string.byte(raw)
-    if code == RELEASE and kind == 193 and not fresh[key] and args[at] == 0 then
+    if code == 3 and kind == 193 and not fresh[key] and args[at] == 0 then
       call("DEL", key)
       if listened then changed[key] = true end
       return "D"
@@ -62,10 +78,10 @@ local function quick(code, key, id, at)
     end
     local token, owner, value, since, till, tokens, kept = unpack(sub(raw, #id + 3))
     if till <= now then return end
-    if code == RENEW then
+    if code == 2 then
       till = now + args[at]
       local blob = pack(token, owner, value, since, till, tokens, kept)
-      call("SET", key, sub(raw, 1, #id + 2) .. blob, "PX", left(math.max(till, kept or 0)))
+      call("SET", key, sub(raw, 1, #id + 2) .. blob, "PX", ceil((kept and kept > till and kept or till) - now) + 1)
       return "D"
     end
     if kind == 193 or token + tokens > micros then return end
@@ -82,10 +98,15 @@ local function quick(code, key, id, at)
         call("HDEL", w, next)
         local owner, value, _, to, _, alive, tokens, ttl, patience = unpack(record)
         if alive > now then
-          ttl = math.min(ttl, patience)
-          local blob = pack(micros, owner, value, now, now + ttl, tokens, kept)
-          call("SET", key, "\\194" .. next .. "\\0" .. blob, "PX", left(math.max(now + ttl, kept)))
-          tell(to, next, micros, ttl)
+          if patience < ttl then ttl = patience end
+          local till = now + ttl
+          local blob = pack(micros, owner, value, now, till, tokens, kept)
+          call("SET", key, "\\194" .. next .. "\\0" .. blob, "PX", ceil((till > kept and till or kept) - now) + 1)
+          passed = { key, next, owner, value, till, tokens, kept }
+          local grant = next .. " " .. stamp .. " " .. format("%.3f", ttl)
+          if to == session then mine[#mine + 1] = grant
+          elseif others[to] then others[to][#others[to] + 1] = grant
+          else others[to] = { grant } end
           return "D"
         end
       end

@@ -6,6 +6,19 @@
  * their ids in order, and `<key>:w`, a hash of what they ask for.
  */
 export const leaseLuaState = `
+local function number(n) return format("%.0f", n) end
+local function millis(n) return n == math.huge and "Infinity" or format("%.3f", n) end
+local function left(till) return ceil(till - now) + 1 end
+
+local function tell(to, id, token, ttl)
+  local list = to == session and mine or others[to]
+  if not list then
+    list = {}
+    others[to] = list
+  end
+  list[#list + 1] = id .. " " .. number(token) .. " " .. millis(ttl)
+end
+
 local ID, OWNER, VALUE, PERMITS, TOKEN, SINCE, UNTIL = 1, 2, 3, 4, 5, 6, 7
 -- A waiter has the first of them as well, but for its id.
 local W_OWNER, W_VALUE, W_PERMITS, W_SESSION, W_SINCE, W_UNTIL, W_TOKENS, W_TTL, W_PATIENCE = 1, 2, 3, 4, 5, 6, 7, 8, 9
