@@ -96,6 +96,16 @@ describe("a circuit that a fleet shares", () => {
       assert.deepStrictEqual([refusal._tag, refusal.retryAfter], ["CircuitOpen", 5000])
     }).pipe(Effect.scoped, memory))
 
+  it.effect("counts nothing of a call that was interrupted, by itself or by its caller", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.shared(options)
+      for (let call = 0; call < 3; call++) {
+        yield* Effect.exit(breaker.run(Effect.interrupt))
+        yield* Fiber.interrupt(yield* Effect.forkChild(breaker.run(Effect.never), { startImmediately: true }))
+      }
+      assert.strictEqual(yield* breaker.state, "closed")
+    }).pipe(Effect.scoped, memory))
+
   it.effect("trips by a share of calls", () =>
     Effect.gen(function*() {
       const trip = CircuitBreaker.rate({ failures: 0.5, of: { calls: 4 }, minimumCalls: 4 })

@@ -227,6 +227,19 @@ at most 3 calls, 1820 ms`
       assert.deepStrictEqual(Policy.worst(door, 1), { attempts: 1, millis: 1 })
     }))
 
+  it.effect("counts the attempts of a hedge, which start when one is slow or has failed", () =>
+    Effect.gen(function*() {
+      const hedge = Policy.hedge("h", { idempotent: true, delay: 30, max: 2 })
+      assert.deepStrictEqual(Policy.worst(hedge, 100), { attempts: 3, millis: 160 })
+      assert.deepStrictEqual(Policy.worst(hedge, 10), { attempts: 3, millis: 30 })
+      let attempts = 0
+      const slow = Effect.delay(Effect.suspend(() => Effect.fail(attempts)), 100)
+      const [exit, took] = yield* timed(hedge.run(Effect.suspend(() => (attempts++, slow))))
+      assert.deepStrictEqual([tagOf(exit), attempts, took], ["AllFailed", 3, 160])
+      const { mistake } = Policy.warnings(Policy.compose(yield* spaced(1), hedge))[0] ?? {}
+      assert.strictEqual(mistake, "Multiplies")
+    }))
+
   it.effect("names its mistakes, and none where there is none", () =>
     Effect.gen(function*() {
       const breaker = Policy.breaker(yield* CircuitBreaker.make({ name: "bank" }))

@@ -21,6 +21,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { type AllFailed, hedged, type HedgedOptions } from "../flow/Hedge.ts"
 import type { InvalidOption } from "../internal/InvalidOption.ts"
 import type { AdaptiveLimiter, LimitReached } from "./AdaptiveLimiter.ts"
 import type { Bulkhead, BulkheadFull, BulkheadTimeout } from "./Bulkhead.ts"
@@ -235,6 +236,33 @@ export const limiter = <E>(limiter: AdaptiveLimiter<never, E>): Policy<LimitReac
   layers: [{ kind: "limiter", name: limiter.name, of: limiter, worst: (inner) => inner }],
   run: limiter.run
 })
+
+/**
+ * Makes what is inside of it again when it is slow, as `Hedge.hedged` does. When all attempts have failed it fails with
+ * `AllFailed`, in the place of their failures.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hedge = (
+  name: string,
+  options: Omit<HedgedOptions, "name" | "within">
+): Policy<AllFailed<unknown> | InvalidOption, unknown> => {
+  const { delay, max = 1 } = options
+  const wait = typeof delay === "object" && "took" in delay ? Infinity : toMillis(delay)
+  return typed(
+    () => [{
+      kind: "hedge",
+      name,
+      detail: `${max + 1} attempts`,
+      worst: ({ attempts, millis }) => ({
+        attempts: attempts * (max + 1),
+        millis: millis + max * Math.min(wait, millis)
+      })
+    }],
+    (call) => hedged(call, { ...options, name })
+  )
+}
 
 /**
  * Does something else when what is inside of it fails, whatever the failure. How long that takes is not in the worst case.
