@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { rateLimiterLaws } from "@heddle/testkit/laws"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { Lease } from "heddle/coordination"
 import { RateLimiter, RateLimiterStore, RateMachine } from "heddle/resilience"
@@ -203,4 +205,50 @@ describe("a rate limiter", () => {
       assert.deepInclude(counts["refused"], { count: 1 })
       assert.deepInclude(counts["remembered"], { count: 1 })
     }).pipe(provided, Effect.provideService(Metric.MetricRegistry, new Map())))
+})
+
+describe("turns that go back", () => {
+  it("do not let two go at once where one may: gcra undoes only the last that waits", () => {
+    const machine = new RateMachine.RateMachine({ algorithm: "gcra", limit: 1, per: 1000, burst: 1 })
+    const at = (): number => {
+      const decision = machine.reserve(0, 1, 1e9)
+      return decision._tag === "Granted" ? decision.at : -1
+    }
+    assert.deepStrictEqual([at(), at(), at()], [0, 1000, 2000])
+    machine.refund(1000, 1)
+    assert.strictEqual(at(), 3000)
+    machine.refund(3000, 1)
+    assert.strictEqual(at(), 3000)
+  })
+
+  it.effect("are not used by one who waits for a batch as the scope closes", () =>
+    Effect.gen(function*() {
+      let given = 0
+      let back = 0
+      const slow = RateLimiterStore.RateLimiterStore.of({
+        backend: "slow",
+        reserve: ({ cost }) =>
+          Effect.as(Effect.andThen(Effect.sleep(5), Effect.sync(() => void (given += cost))), {
+            _tag: "Granted",
+            at: 0,
+            wait: 0
+          }),
+        refund: ({ cost }) => Effect.andThen(Effect.sync(() => void (back += cost)), Effect.sleep(5))
+      })
+      const scope = yield* Scope.make()
+      const leased = RateLimiter.leased({ name: "api", limit: 100, per: "10 seconds", batch: 10 })
+      const limiter = yield* Effect.provideService(
+        Scope.provide(leased, scope),
+        RateLimiterStore.RateLimiterStore,
+        slow
+      )
+      let went = 0
+      const call = Effect.tap(limiter.take(), () => Effect.sync(() => void went++))
+      const closing = Effect.andThen(call, Scope.close(scope, Exit.void))
+      const fibers = yield* Effect.forEach([closing, call, call], (one) => Effect.forkChild(one))
+      yield* TestClock.adjust("1 second")
+      yield* Effect.forEach(fibers, Fiber.await)
+      assert.isAtLeast(back, 1)
+      assert.isAtMost(went + back, given)
+    }))
 })

@@ -79,7 +79,8 @@ export const layerFrom = (
             call(key, ["reserve", ...wordsOf(rule), rule.burst, cost, Math.min(patience, 1e15)]),
             decisionOf(address)
           ),
-        refund: ({ cost, key, rule }, at) => Effect.asVoid(call(key, ["refund", ...wordsOf(rule), cost, at.toFixed(3)]))
+        refund: ({ cost, key, rule }, at) =>
+          Effect.asVoid(call(key, ["refund", ...wordsOf(rule), cost, at.toFixed(3), rule.burst]))
       }
     })
   )

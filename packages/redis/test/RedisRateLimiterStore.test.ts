@@ -52,7 +52,7 @@ layer(Server.layer)("the script of rate limits", (test) => {
             assert.deepStrictEqual([granted, one, two], shown)
             if (back && mine._tag === "Granted") {
               machine.refund(mine.at, 1)
-              yield* call("refund", algorithm, 5, 100, 1, mine.at.toFixed(3))
+              yield* call("refund", algorithm, 5, 100, 1, mine.at.toFixed(3), 3)
             }
           }
         }),

@@ -70,10 +70,13 @@ export class RateMachine {
     return { _tag: "Granted", at, wait }
   }
 
-  /** Gives a turn back that was not used. */
+  /**
+   * Gives a turn back that was not used. With `gcra` only the last that waits: those behind it count on it, and without it too many
+   * would go at once.
+   */
   refund(at: number, cost: number): void {
     if (this.rule.algorithm === "gcra") {
-      this.busy -= cost * this.interval
+      if (Math.abs(this.busy - this.rule.burst * this.interval - at) <= 0.002) this.busy -= cost * this.interval
       return
     }
     const grant = this.grants.find((grant) => grant.at === at && grant.cost >= cost)

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 /**
  * Takes or gives back a turn, as `RateMachine` does. One key a call, so it runs on any node of a cluster.
  *
- * KEYS[1]: the key. ARGV: `reserve`, algorithm, limit, per, burst, cost, patience; or `refund`, algorithm, limit, per, cost, at. Times are
+ * KEYS[1]: the key. ARGV: `reserve`, algorithm, limit, per, burst, cost, patience; or `refund`, algorithm, limit, per, cost, at, burst. Times are
  * milliseconds. Answers `{ 1, at, wait }`, `{ 0, retryAfter }`, or nothing for a refund; numbers as text, for they have fractions.
  *
  * `gcra` keeps one number, `window` a list of `at:cost`, oldest first. Both end by themselves when there is nothing to remember.
@@ -19,8 +19,9 @@ if ARGV[1] == "refund" then
   local cost, at = tonumber(ARGV[5]), ARGV[6]
   if gcra then
     local busy = redis.call("GET", KEYS[1])
-    if busy then
-      redis.call("SET", KEYS[1], text(tonumber(busy) - cost * per / limit), "KEEPTTL")
+    local interval = per / limit
+    if busy and math.abs(busy - tonumber(ARGV[7]) * interval - at) <= 0.002 then
+      redis.call("SET", KEYS[1], text(busy - cost * interval), "KEEPTTL")
     end
     return
   end

@@ -90,7 +90,7 @@ export class Limit {
       Effect.flatMap(
         this.reserve(key, cost, patience),
         ({ refund, wait }) =>
-          wait <= 0 ? Effect.void : Effect.onInterrupt(restore(Effect.sleep(wait)), () => refund(cost))
+          wait <= 0 ? Effect.void : Effect.onInterrupt(restore(Effect.sleep(Math.ceil(wait))), () => refund(cost))
       )
     )
   }

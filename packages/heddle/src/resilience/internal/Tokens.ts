@@ -75,9 +75,14 @@ export class Tokens {
 
   private readonly giveBack = Effect.suspend(() => {
     const now = this.now()
-    const left = [...this.stocks.values()].filter(({ left, until }) => left > 0 && until > now)
+    // Who waits for a stock still must not use what goes back.
+    const left = [...this.stocks.values()].flatMap((stock) => {
+      const { left, turn, until } = stock
+      stock.left = 0
+      return left > 0 && until > now && turn !== undefined ? [turn.refund(left)] : []
+    })
     this.stocks.clear()
-    return Effect.forEach(left, ({ left, turn }) => turn?.refund(left) ?? Effect.void, {
+    return Effect.all(left, {
       discard: true,
       concurrency: 16
     })
