@@ -4,6 +4,7 @@ import * as batcher from "./batcher.ts"
 import * as fanOut from "./fan-out.ts"
 import * as keyedMutex from "./keyed-mutex.ts"
 import * as partitioner from "./partitioner.ts"
+import * as threadPool from "./thread-pool.ts"
 import * as workerPool from "./worker-pool.ts"
 
 export const flow = play("flow", [
@@ -11,5 +12,6 @@ export const flow = play("flow", [
   ...fanOut.matches,
   ...keyedMutex.matches,
   ...partitioner.matches,
+  ...threadPool.matches,
   ...workerPool.matches
 ])

@@ -1,0 +1,1 @@
+export { fib as default } from "./fib.ts"

@@ -1,0 +1,4 @@
+/** workerpool, fib(25). */
+import { workerpool } from "./workerpool.ts"
+
+export const open = workerpool(25)

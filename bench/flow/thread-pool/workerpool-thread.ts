@@ -1,0 +1,4 @@
+import { worker } from "workerpool"
+import { fib } from "./fib.ts"
+
+worker({ fib })
