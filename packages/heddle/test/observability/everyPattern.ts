@@ -24,7 +24,17 @@ import {
   ReadWriteLock,
   Singleton
 } from "heddle/coordination"
-import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
+import {
+  Batcher,
+  FanOut,
+  Hedge,
+  KeyedMutex,
+  Multiplexer,
+  Partitioner,
+  Pipeline,
+  ThreadPool,
+  WorkerPool
+} from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
 import {
   AdaptiveLimiter,
@@ -38,6 +48,7 @@ import {
 } from "heddle/resilience"
 import { kvMetrics } from "../../src/coordination/internal/kvMetrics.ts"
 import { leaseMetrics } from "../../src/coordination/internal/leaseMetrics.ts"
+import { fakeThreads } from "../FakeThread.ts"
 
 const stores = Layer.merge(LeaseStore.layerMemory, KvStore.layerMemory)
 
@@ -82,6 +93,13 @@ const mishaps = Effect.contextWith((context: Context.Context<never>) => {
 })
 
 const flow = Effect.gen(function*() {
+  const tasks = { log: ThreadPool.task({ payload: Schema.Int }) }
+  const threads = fakeThreads(() => ThreadPool.serve(tasks, { log: () => Effect.void }))
+  yield* Effect.scoped(
+    Effect.flatMap(ThreadPool.make(tasks, { size: 1, name: "sums" }), (pool) => pool.submit("log", 1))
+  ).pipe(
+    Effect.provide(threads)
+  )
   const pool = yield* WorkerPool.make({ size: 1, name: "mail" })
   yield* pool.submit(Effect.void)
   yield* FanOut.gather([1, 2], Effect.succeed, { workers: 2, name: "crawl" })

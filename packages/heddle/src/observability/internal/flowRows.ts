@@ -3,6 +3,7 @@ import { type MetricRow, rowsOf } from "./MetricRow.ts"
 const named = { name: "named" } as const
 
 const pool = rowsOf("WorkerPool", named, "task")
+const threads = rowsOf("ThreadPool", named, "task")
 const fanOut = rowsOf("FanOut", named, "item")
 const batcher = rowsOf("Batcher", named, "item")
 const partitioner = rowsOf("Partitioner", named, "item")
@@ -29,6 +30,21 @@ export const flowRows: ReadonlyArray<MetricRow> = [
   pool.counter("heddle_worker_pool_refused_total", "Tasks that were not accepted"),
   pool.histogram("heddle_worker_pool_wait_seconds", "How long tasks waited before they ran"),
   pool.histogram("heddle_worker_pool_latency_seconds", "From the moment a task was submitted to its end"),
+  threads.gauge("heddle_thread_pool_depth", "Tasks in the queue"),
+  threads.gauge("heddle_thread_pool_waiting", "Submitters that wait for room in the queue"),
+  threads.gauge("heddle_thread_pool_active", "Tasks that run"),
+  threads.gauge("heddle_thread_pool_size", "Tasks that may run at a time"),
+  threads.counter("heddle_thread_pool_completed_total", "Tasks that ended well"),
+  threads.counter("heddle_thread_pool_failed_total", "Tasks that ended by a failure or a defect"),
+  threads.counter(
+    "heddle_thread_pool_interrupted_total",
+    "Tasks that were interrupted, by their submitter, themselves or a shutdown"
+  ),
+  threads.counter("heddle_thread_pool_late_total", "Tasks that were ended by their deadline"),
+  threads.counter("heddle_thread_pool_dropped_total", "Tasks that left the queue for a newer one or by a shutdown"),
+  threads.counter("heddle_thread_pool_refused_total", "Tasks that were not accepted"),
+  threads.histogram("heddle_thread_pool_wait_seconds", "How long tasks waited before they ran"),
+  threads.histogram("heddle_thread_pool_latency_seconds", "From the moment a task was submitted to its end"),
   fanOut.gauge("heddle_fan_out_depth", "Items that are known and not begun"),
   fanOut.gauge("heddle_fan_out_active", "Items that are worked on"),
   fanOut.counter("heddle_fan_out_completed_total", "Items whose task succeeded"),
