@@ -19,9 +19,10 @@
  *
  * @since 0.1.0
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { CurrentObserver, observed } from "../internal/Contended.ts"
 import { KeyedLines } from "./internal/keyedLines.ts"
 
 /**
@@ -103,7 +104,7 @@ export interface KeyedMutex<in K> {
 export const make = <K>({ name }: Options = {}): Effect.Effect<KeyedMutex<K>> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const lines = new KeyedLines<K>(context, name)
-    return Effect.succeed<KeyedMutex<K>>({
+    const plain: KeyedMutex<K> = {
       withLock: (key) => (effect) =>
         Effect.uninterruptibleMask((restore) => {
           const passed = () => {
@@ -125,5 +126,16 @@ export const make = <K>({ name }: Options = {}): Effect.Effect<KeyedMutex<K>> =>
           )
         }),
       stats: Effect.sync(() => ({ held: lines.held, waiting: lines.waiting }))
+    }
+    const observer = Context.get(context, CurrentObserver)
+    if (observer === undefined) return Effect.succeed(plain)
+    const what = (key: K) => {
+      const title = `${name ?? "unnamed"} ${String(key)}`
+      return { kind: "keyed mutex", name: name ?? "unnamed", title, owner: lines, key }
+    }
+    return Effect.succeed<KeyedMutex<K>>({
+      ...plain,
+      withLock: (key) => (effect) => observed(observer, what(key), effect, plain.withLock(key)),
+      tryWithLock: (key) => (effect) => observed(observer, what(key), effect, plain.tryWithLock(key))
     })
   })

@@ -22,11 +22,13 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { CurrentObserver, observed } from "../internal/Contended.ts"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkMillis } from "./internal/options.ts"
 import type { Refusal } from "./internal/poolErrors.ts"
@@ -307,9 +309,11 @@ export function make(options: Options): Effect.Effect<WorkerPool, InvalidOption,
     const { drainFor, rule } = checked
     const changes = yield* PubSub.sliding<Change>(64)
     const context = yield* Effect.context<never>()
-    const { name } = options
-    const metrics = metricsOf(context, name)
-    const pool = new TaskPool({ ...checked, name: name ?? "WorkerPool", context, metrics, changes })
+    const metrics = metricsOf(context, options.name)
+    const name = options.name ?? "WorkerPool"
+    const pool = new TaskPool({ ...checked, name, context, metrics, changes })
+    const observer = Context.get(context, CurrentObserver)
+    const contended = { kind: "worker pool", name, title: name, owner: pool, key: name }
     yield* Effect.addFinalizer(() => pool.shutdown(drainFor))
     if (rule !== undefined) {
       const look = Effect.sync(() => pool.adapt(rule))
@@ -325,7 +329,10 @@ export function make(options: Options): Effect.Effect<WorkerPool, InvalidOption,
       { deadline = Infinity, priority = 5 }: TaskOptions = {}
     ): Effect.Effect<A, E | Refusal, R> {
       const millis = checkMillis("deadline", deadline)
-      return pool.submit(task, { priority, deadline: millis instanceof InvalidOption ? 0 : millis })
+      const how = { priority, deadline: millis instanceof InvalidOption ? 0 : millis }
+      return observer === undefined
+        ? pool.submit(task, how)
+        : observed(observer, contended, task, (task) => pool.submit(task, how))
     }
     return {
       submit,

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { type Turn, waitFor, within as underTurn } from "../../internal/Contended.ts"
 import { monotonic } from "../Alarm.ts"
 import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, Lease, LeaseLost, LimitMismatch, StoreUnavailable, TryClaimError } from "../Lease.ts"
@@ -72,12 +73,22 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
           ? Effect.andThen(Effect.annotateCurrentSpan(`heddle.${family.noun}.token`, String(lease.token)), under)
           : under
       }
-      const bare = hold(fiber, family.of(store, call.label), door, now, section, call)
+      const turnOf = () =>
+        waitFor(
+          { kind: family.noun, name: nameIn(call), title: key, owner: store, key: `${family.noun}/${key}` },
+          fiber
+        )
+      const bare = hold(fiber, family.of(store, call.label), door, now, section, call, turnOf)
       const attributes = { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
       const run = traced ? Effect.withSpan(bare, call.name, { attributes }) : bare
       return outer === undefined || call.nested === undefined ? run : Effect.andThen(call.nested(outer, store), run)
     })
   )
+
+/** As reports on contention name it: a read-write lock's label is the mode, and not a name. */
+const nameIn = (
+  { family, key, label }: Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
+) => label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
 
 const hold = <A, E, R, A2, E2, E3>(
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -85,11 +96,14 @@ const hold = <A, E, R, A2, E2, E3>(
   door: Door,
   now: () => number,
   section: (lease: Lease) => Effect.Effect<A, E, R>,
-  { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">
+  { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">,
+  turnOf: () => Turn | undefined
 ): Effect.Effect<A | A2, E | E2 | E3 | LeaseLost | StoreUnavailable, R> =>
   Effect.uninterruptibleMask((restore) => {
     const start = now()
+    const turn = turnOf()
     const ended = (outcome: Outcome) => {
+      turn?.left()
       metrics.waited(now() - start, fiber.context)
       metrics.ended(outcome, fiber.context)
     }
@@ -100,7 +114,9 @@ const hold = <A, E, R, A2, E2, E3>(
       }
       const since = now()
       metrics.waited(since - start, fiber.context)
-      return Effect.onExit(restore(Effect.suspend(() => lease.run(section(lease)))), () => {
+      turn?.entered()
+      return Effect.onExit(restore(Effect.suspend(() => lease.run(underTurn(turn, section(lease))))), () => {
+        turn?.left()
         metrics.held(now() - since, fiber.context)
         metrics.ended(lease.isAlive() ? "success" : "lost", fiber.context)
         return door.leave(lease)
