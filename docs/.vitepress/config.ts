@@ -101,6 +101,7 @@ export default defineConfig({
           { text: "Performance", link: "/performance" },
           { text: "What is stable", link: "/stability" },
           { text: "Glossary", link: "/glossary" },
+          { text: "The originals", link: "/origins" },
           { text: "API", link: "/api/" },
           { text: "Decisions", link: "/decisions/" }
         ]
