@@ -52,7 +52,12 @@ export type Outcome = "success" | "dropped" | "ignored"
  */
 export type Rule = Aimd | Gradient
 
-/** @since 0.1.0 @category models */
+/**
+ * Additive increase, multiplicative decrease.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Aimd {
   readonly _tag: "Aimd"
   /** The mean latency above which the limit shrinks. */
@@ -61,7 +66,12 @@ export interface Aimd {
   readonly backoff?: number | undefined
 }
 
-/** @since 0.1.0 @category models */
+/**
+ * The ratio of the latency without load to the latency now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Gradient {
   readonly _tag: "Gradient"
   /** How many times the latency without load is still fine, 1 or more. Default 1.2. */
