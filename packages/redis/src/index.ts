@@ -5,6 +5,7 @@
  */
 export * as Redis from "./Redis.ts"
 export * as RedisCircuitBreakerStore from "./RedisCircuitBreakerStore.ts"
+export * as RedisJobStore from "./RedisJobStore.ts"
 export * as RedisKvStore from "./RedisKvStore.ts"
 export * as RedisLeaseStore from "./RedisLeaseStore.ts"
 export * as RedisRateLimiterStore from "./RedisRateLimiterStore.ts"

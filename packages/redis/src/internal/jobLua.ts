@@ -1,0 +1,180 @@
+import { jobLuaSteps } from "./jobLuaSteps.ts"
+
+/**
+ * A queue of jobs and the steps on it, as one Lua script that carries out many operations in a call.
+ *
+ * It says in Redis what `JobMachine` says: the property test runs both side by side. Times are whole milliseconds.
+ *
+ * KEYS, all in one slot:
+ * 1. a hash: `seq`, the rank of the last job, `token`, the last one, `died`, how many have, `paused`;
+ * 2. a hash of the jobs, packed, by id;
+ * 3. a hash of their payloads, by id, for as long as somebody may want them;
+ * 4. a zset of those that can be claimed, at their places; a member is the rank in 16 digits and the id;
+ * 5. a zset of those that wait for their time, at that time; members as above;
+ * 6. a zset of those that are claimed, at the end of the claim; members as above;
+ * 7. a zset of the dead letters, ids in the order of their deaths;
+ * 8. a zset of those that have ended and are still known, ids at the time when they are forgotten;
+ * 9. a zset of the unfinished jobs that have a key, at score 0: `<length>:<key>:` and a member as above.
+ *
+ * ARGV: what the channels and the keys of outcomes begin with, how much a level of priority is worth, then the operations as
+ * `jobScript` writes them. Answers one answer an operation.
+ *
+ * The channel `<start>:news` is told when there is something to claim, or something ends earlier than before; `<start>:job:<id>` when the
+ * job has reported or ended. An outcome that nobody keeps, and somebody follows, is kept for a minute as `<start>:end:<id>`.
+ *
+ * `sharded`: for the node of a cluster, which publishes in the slot of the keys.
+ */
+export const jobLua = (time: string, sharded: boolean): string => `
+local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES = unpack(KEYS)
+local start, level, at = ARGV[1], tonumber(ARGV[2]), 2
+${time}
+local now = math.floor(micros / 1000)
+local publish = "${sharded ? "SPUBLISH" : "PUBLISH"}"
+local number = function(n) return string.format("%.0f", n) end
+local arg = function()
+  at = at + 1
+  return ARGV[at]
+end
+local count = function() return tonumber(arg()) end
+local optional = function()
+  local has, value = arg(), arg()
+  if has == "1" then return value end
+  return nil
+end
+
+local function earliest()
+  local one = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")[2]
+  local other = redis.call("ZRANGE", CLAIMED, 0, 0, "WITHSCORES")[2]
+  return math.min(tonumber(one) or math.huge, tonumber(other) or math.huge)
+end
+local soonest, grew = earliest(), false
+
+local function load(id)
+  local packed = redis.call("HGET", JOBS, id)
+  return packed and cmsgpack.unpack(packed)
+end
+local function save(id, job) redis.call("HSET", JOBS, id, cmsgpack.pack(job)) end
+local function memberOf(id, job) return string.format("%016.0f", job.seq) .. id end
+local function idOf(member) return string.sub(member, 17) end
+local function lineOf(key) return #key .. ":" .. key .. ":" end
+local function firstOf(key)
+  local line = lineOf(key)
+  local found = redis.call("ZRANGEBYLEX", LINES, "[" .. line, "(" .. line .. ":", "LIMIT", 0, 1)[1]
+  return found and string.sub(found, #line + 1)
+end
+
+local function wait(id, job)
+  local member = memberOf(id, job)
+  job.state = "waiting"
+  save(id, job)
+  if job.ready > now then
+    redis.call("ZADD", DELAYED, number(job.ready), member)
+  elseif job.key == "" or firstOf(job.key) == member then
+    redis.call("ZADD", READY, number(job.ready - job.priority * level), member)
+    grew = true
+  end
+end
+
+local function join(id, job)
+  job.seq = redis.call("HINCRBY", META, "seq", 1)
+  if job.key ~= "" then redis.call("ZADD", LINES, 0, lineOf(job.key) .. memberOf(id, job)) end
+  wait(id, job)
+end
+
+local function follow(key)
+  local first = firstOf(key)
+  if not first then return end
+  local id = idOf(first)
+  local job = load(id)
+  if job and job.state == "waiting" then wait(id, job) end
+end
+
+local function leave(id, job)
+  if job.key == "" then return end
+  local member = memberOf(id, job)
+  local wasFirst = firstOf(job.key) == member
+  redis.call("ZREM", LINES, lineOf(job.key) .. member)
+  if wasFirst then follow(job.key) end
+end
+
+local function tell(id) return redis.call(publish, start .. ":job:" .. id, "") end
+
+local function forget(id)
+  redis.call("HDEL", JOBS, id)
+  redis.call("HDEL", PAYLOADS, id)
+  redis.call("ZREM", DEAD, id)
+  redis.call("ZREM", ENDED, id)
+end
+
+local function unplace(id, job)
+  local member = memberOf(id, job)
+  redis.call("ZREM", READY, member)
+  redis.call("ZREM", DELAYED, member)
+  redis.call("ZREM", CLAIMED, member)
+end
+
+local function die(id, job, cause, problem)
+  unplace(id, job)
+  job.state, job.cause, job.problem = "dead", cause, problem
+  save(id, job)
+  redis.call("ZADD", DEAD, redis.call("HINCRBY", META, "died", 1), id)
+  leave(id, job)
+  tell(id)
+end
+
+local function finish(id, job, kind, result)
+  unplace(id, job)
+  job.state, job.kind, job.result = "ended", kind, result
+  if job.keep > 0 then
+    save(id, job)
+    redis.call("HDEL", PAYLOADS, id)
+    redis.call("ZADD", ENDED, number(now + job.keep), id)
+    tell(id)
+  else
+    forget(id)
+    if tell(id) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
+  end
+  leave(id, job)
+end
+
+local function advance()
+  for _, id in ipairs(redis.call("ZRANGEBYSCORE", ENDED, "-inf", number(now))) do forget(id) end
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", DELAYED, "-inf", number(now))) do
+    redis.call("ZREM", DELAYED, member)
+    local job = load(idOf(member))
+    if job then wait(idOf(member), job) end
+  end
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", CLAIMED, "-inf", number(now))) do
+    redis.call("ZREM", CLAIMED, member)
+    local id = idOf(member)
+    local job = load(id)
+    if job and job.attempts < job.most then
+      wait(id, job)
+    elseif job then
+      die(id, job, "its claim expired, and it has had all of its " .. job.attempts .. " attempts", nil)
+    end
+  end
+end
+
+local function held()
+  local id, token = arg(), arg()
+  local job = load(id)
+  if job and job.state == "claimed" and job.token == token then return id, job end
+  return id, nil
+end
+
+local function some(value)
+  if value then return 1, value end
+  return 0, ""
+end
+
+${jobLuaSteps}
+advance()
+local answers = {}
+while at < #ARGV do answers[#answers + 1] = ops[arg()]() end
+local paused = redis.call("HEXISTS", META, "paused") == 1
+if (grew and not paused and redis.call("ZCARD", READY) > 0) or earliest() < soonest then
+  redis.call(publish, start .. ":news", "")
+end
+return answers
+`

@@ -1,0 +1,177 @@
+import type { Job, JobBackend } from "heddle/messaging"
+import { createHash } from "node:crypto"
+import { jobLua } from "./jobLua.ts"
+import type { Args, Reply, Script } from "./kvScript.ts"
+
+/** The script, given Lua that sets `micros`: the time in microseconds since 1970. */
+export const scriptWith = (time: string, sharded = false): Script => {
+  const lua = jobLua(time, sharded)
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") }
+}
+
+const serverTime = `
+local time = redis.call("TIME")
+local micros = time[1] * 1000000 + time[2]
+`
+
+/** The script on the server's own clock. */
+export const jobScript: Script = scriptWith(serverTime)
+
+/** The same for the node of a cluster. */
+export const shardedJobScript: Script = scriptWith(serverTime, true)
+
+const toBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const optional = (bytes: Uint8Array | undefined): Args => bytes === undefined ? [0, ""] : [1, toBuffer(bytes)]
+
+export const enqueue = (entries: ReadonlyArray<JobBackend.Entry>): Args => {
+  const args: Array<string | number | Buffer> = ["enqueue", entries.length]
+  for (const { delay, headers, id, keep, key, maxAttempts, payload, priority } of entries) {
+    args.push(id, toBuffer(payload), JSON.stringify(headers), key ?? "", priority, delay, maxAttempts, keep)
+  }
+  return args
+}
+export const claim = ({ max, owner, ttl }: Pick<JobBackend.Claim, "max" | "owner" | "ttl">): Args => [
+  "claim",
+  max,
+  ttl,
+  owner
+]
+export const extend = (held: ReadonlyArray<JobBackend.Held>): Args => [
+  "extend",
+  held.length,
+  ...held.flatMap(({ id, token, ttl }) => [id, String(token), ttl])
+]
+export const settle = (
+  { id, token }: Pick<JobBackend.Held, "id" | "token">,
+  settlement: JobBackend.Settlement
+): Args => {
+  const head = ["settle", id, String(token)]
+  switch (settlement._tag) {
+    case "Completed":
+      return [...head, "C", ...optional(settlement.result)]
+    case "HandedBack":
+      return [...head, "H"]
+    case "Retry":
+      return [...head, "R", settlement.delay, settlement.failure.cause, ...optional(settlement.failure.error)]
+    case "Dead":
+      return [...head, "D", 0, settlement.failure.cause, ...optional(settlement.failure.error)]
+  }
+}
+export const dead = (limit: number): Args => ["dead", limit]
+export const redrive = (ids: ReadonlyArray<string> | undefined): Args => ["redrive", ids?.length ?? -1, ...ids ?? []]
+export const purge = (what: "waiting" | "dead"): Args => ["purge", what]
+export const inspect = (id: string): Args => ["inspect", id]
+export const stats: Args = ["stats"]
+export const cancel = (id: string): Args => ["cancel", id]
+export const pause = (paused: boolean): Args => ["pause", paused ? 1 : 0]
+export const report = ({ id, token }: Pick<JobBackend.Held, "id" | "token">, value: Uint8Array): Args => [
+  "report",
+  id,
+  String(token),
+  toBuffer(value)
+]
+export const outcome = (id: string): Args => ["outcome", id]
+
+const listOf = (reply: Reply | undefined): ReadonlyArray<Reply> => Array.isArray(reply) ? reply : []
+const textOf = (reply: Reply | undefined): string => Buffer.isBuffer(reply) ? reply.toString() : ""
+/** Copied: a part of the reply would keep all of it. */
+const bytesOf = (reply: Reply | undefined): Uint8Array => new Uint8Array(Buffer.isBuffer(reply) ? reply : [])
+const someOf = (has: Reply | undefined, reply: Reply | undefined) => has === 1 ? bytesOf(reply) : undefined
+const failureOf = (cause: Reply | undefined, has: Reply | undefined, reply: Reply | undefined): Job.Failure => {
+  const error = someOf(has, reply)
+  return error === undefined ? { cause: textOf(cause) } : { cause: textOf(cause), error }
+}
+const keyOf = (reply: Reply | undefined): string | undefined => textOf(reply) || undefined
+const headersOf = (reply: Reply | undefined): Job.Headers => JSON.parse(textOf(reply)) as Job.Headers
+
+export const flagsOf = (reply: Reply): ReadonlyArray<boolean> => listOf(reply).map((one) => one === 1)
+export const countOf = (reply: Reply): number => Number(reply)
+
+export type Found = Omit<Job.Claimed, "queue" | "ttl" | "until">
+
+/** What was claimed, and after how many milliseconds something may be there by itself; -1 for nothing. */
+export const claimedOf = (reply: Reply): { readonly next: number; readonly found: ReadonlyArray<Found> } => {
+  const [next, found] = listOf(reply)
+  return {
+    next: Number(next),
+    found: listOf(found).map((one) => {
+      const [id, token, attempt, maxAttempts, key, payload, headers, age] = listOf(one)
+      return {
+        id: textOf(id),
+        token: BigInt(textOf(token)),
+        attempt: Number(attempt),
+        maxAttempts: Number(maxAttempts),
+        key: keyOf(key),
+        payload: bytesOf(payload),
+        headers: headersOf(headers),
+        age: Number(age)
+      }
+    })
+  }
+}
+
+export const settledOf = (reply: Reply): JobBackend.Settled => {
+  const word = textOf(reply)
+  switch (word) {
+    case "Completed":
+    case "Retried":
+    case "Dead":
+    case "HandedBack":
+      return word
+    default:
+      return "Lost"
+  }
+}
+
+export const lettersOf = (reply: Reply): ReadonlyArray<Job.DeadLetter> =>
+  listOf(reply).map((one) => {
+    const [id, key, payload, headers, attempts, cause, has, error] = listOf(one)
+    return {
+      id: textOf(id),
+      key: keyOf(key),
+      payload: bytesOf(payload),
+      headers: headersOf(headers),
+      attempts: Number(attempts),
+      failure: failureOf(cause, has, error)
+    }
+  })
+
+const states = ["waiting", "delayed", "claimed", "dead", "ended"] as const
+
+export const infoOf = (id: string, reply: Reply): Job.JobInfo | undefined => {
+  const [word, attempts, key, owner] = listOf(reply)
+  const state = states.find((state) => state === textOf(word))
+  return state === undefined
+    ? undefined
+    : { id, state, attempts: Number(attempts), key: keyOf(key), owner: textOf(owner) || undefined }
+}
+
+export const statsOf = (reply: Reply): Job.Stats => {
+  const [waiting = 0, delayed = 0, claimed = 0, dead = 0, paused = 0] = listOf(reply).map(Number)
+  return { waiting, delayed, claimed, dead, paused: paused === 1 }
+}
+
+/** The token of the claim that is over, "" where there was none; undefined where there was no job. */
+export const cancelledOf = (reply: Reply): string | undefined => {
+  const [known, token] = listOf(reply)
+  return known === 1 ? textOf(token) : undefined
+}
+
+/** How the job stands: what was reported last, or how it has ended. */
+export const eventOf = (reply: Reply): Job.JobEvent | undefined => {
+  const [kind, one, two, three] = listOf(reply)
+  switch (textOf(kind)) {
+    case "P": {
+      const value = someOf(one, two)
+      return value === undefined ? undefined : { _tag: "Progress", value }
+    }
+    case "C":
+      return { _tag: "Ended", outcome: { _tag: "Completed", result: someOf(one, two) } }
+    case "D":
+      return { _tag: "Ended", outcome: { _tag: "Dead", failure: failureOf(one, two, three) } }
+    case "X":
+      return { _tag: "Ended", outcome: { _tag: "Cancelled" } }
+    default:
+      return { _tag: "Ended", outcome: { _tag: "Unknown" } }
+  }
+}
