@@ -28,6 +28,7 @@ import { InvalidOption } from "../internal/InvalidOption.ts"
 import { coordinationRows } from "./internal/coordinationRows.ts"
 import { flowRows } from "./internal/flowRows.ts"
 import { lifecycleRows } from "./internal/lifecycleRows.ts"
+import { messagingRows } from "./internal/messagingRows.ts"
 import type { LabelValues, MetricRow } from "./internal/MetricRow.ts"
 import { nodeRuntime } from "./internal/nodeRuntime.ts"
 import { resilienceRows } from "./internal/resilienceRows.ts"
@@ -55,6 +56,7 @@ export const metrics: ReadonlyArray<MetricRow> = [
   ...coordinationRows,
   ...flowRows,
   ...resilienceRows,
+  ...messagingRows,
   ...lifecycleRows,
   ...runtimeRows
 ]

@@ -36,6 +36,7 @@ import {
   WorkerPool
 } from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
+import { JobStore, WorkQueue } from "heddle/messaging"
 import {
   AdaptiveLimiter,
   Bulkhead,
@@ -144,6 +145,12 @@ const resilience = Effect.gen(function*() {
   yield* Effect.provide(Effect.void, LoadLevel.layer({ name: "shop", sensors: [sensor] }))
 })
 
+const messaging = Effect.gen(function*() {
+  const sums = WorkQueue.make({ name: "sums", payload: Schema.Number, success: Schema.Number })
+  yield* sums.process((n) => Effect.succeed(n + 1), { concurrency: 1 })
+  yield* sums.enqueueAndAwait(1)
+}).pipe(Effect.scoped, Effect.provide(JobStore.layerMemory))
+
 const server = Layer.provide(HttpDrain.layer({ name: "api" }), HttpRouter.layer)
 const lifecycle = Effect.gen(function*() {
   const cache = yield* Health.component("cache")
@@ -161,7 +168,10 @@ const lifecycle = Effect.gen(function*() {
 export const everyPattern = (item: string) =>
   Effect.gen(function*() {
     const running = yield* Effect.forkChild(
-      Effect.all([coordination(item), mishaps, flow, resilience, lifecycle]).pipe(Effect.scoped, Effect.provide(stores))
+      Effect.all([coordination(item), mishaps, flow, resilience, messaging, lifecycle]).pipe(
+        Effect.scoped,
+        Effect.provide(stores)
+      )
     )
     const began = yield* Clock.currentTimeMillis
     while (running.pollUnsafe() === undefined) {

@@ -39,6 +39,7 @@ export const spanRows: ReadonlyArray<SpanRow> = [
     spans: "from the start of a call to its answer"
   })),
   { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" },
+  { name: "WorkQueue.process", attributes: ["queue", "id", "attempt", "age"], spans: "the work on a job" },
   { name: "Shutdown.run", attributes: [], spans: "all steps of a shutdown" },
   { name: "Shutdown.step", attributes: ["step", "phase"], spans: "one step" }
 ]
