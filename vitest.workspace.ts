@@ -25,7 +25,11 @@ const patient = { testTimeout: 60_000, hookTimeout: 60_000 }
 const withServers = { ...patient, globalSetup: ["scripts/servers.setup.ts"] }
 
 // Core needs no server, and the testkit's tests start the servers that they harm.
-const settings = new Map<string, Partial<typeof withServers>>([["heddle", {}], ["testkit", patient]])
+const settings = new Map<string, Partial<typeof withServers>>([
+  ["heddle", {}],
+  ["testkit", patient],
+  ["nats", patient]
+])
 
 // Type tests need tsc on the whole repository, and an empty project fails the run.
 const typeTests = "packages/*/typetest/**/*.test-d.ts"

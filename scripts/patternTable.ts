@@ -27,11 +27,14 @@ const storeOf = (root: string, area: string, pattern: string): string | undefine
     .map((other) => storeOf(root, area, other)).find((store) => store !== undefined)
 }
 
-const backendsOf = (root: string, store: string): ReadonlyArray<string> => [
+/** What a pattern needs of a store's layer that not every backend has. */
+const needs = new Map([["RequestReply", "layerOfGroups"]])
+
+const backendsOf = (root: string, store: string, pattern: string): ReadonlyArray<string> => [
   "memory",
-  ...globSync(`packages/*/src/*${store}.ts`, { cwd: root }).map((file) => file.split("/")[1] ?? "").filter((name) =>
-    name !== "heddle" && name !== "testkit"
-  )
+  ...globSync(`packages/*/src/*${store}.ts`, { cwd: root }).filter((file) =>
+    readFileSync(`${root}/${file}`, "utf8").includes(needs.get(pattern) ?? "")
+  ).map((file) => file.split("/")[1] ?? "").filter((name) => name !== "heddle" && name !== "testkit")
 ]
 
 const pageOf = (pattern: string): string => pattern.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase()
@@ -47,7 +50,7 @@ export const rows = (root: string): ReadonlyArray<Row> => {
     if (!pages.has(page)) return []
     const [, , sentence = ""] = readFileSync(`${root}/docs/patterns/${page}.md`, "utf8").split("\n")
     const store = between.has(area) ? storeOf(root, area, pattern) : undefined
-    const backends = store === undefined ? [] : [...new Set(backendsOf(root, store))]
+    const backends = store === undefined ? [] : [...new Set(backendsOf(root, store, pattern))]
     return [{ pattern, area, page, sentence, backends }]
   })
   return found.sort((one, other) => one.pattern < other.pattern ? -1 : 1)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Redis from "./Redis.ts"
+export * as RedisBroker from "./RedisBroker.ts"
 export * as RedisCircuitBreakerStore from "./RedisCircuitBreakerStore.ts"
 export * as RedisJobStore from "./RedisJobStore.ts"
 export * as RedisKvStore from "./RedisKvStore.ts"

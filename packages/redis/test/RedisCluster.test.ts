@@ -9,9 +9,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { LeaseStore } from "heddle/coordination"
+import { Broker } from "heddle/messaging"
 import type { Redis as Client } from "ioredis"
-import { RedisKvStore, RedisLeaseStore } from "../src/index.ts"
+import { RedisBroker, RedisKvStore, RedisLeaseStore } from "../src/index.ts"
 import { kvKeys } from "../src/internal/kvSteps.ts"
 import { slotOf, tagOf } from "../src/internal/slots.ts"
 import * as Slots from "./clusterSlots.ts"
@@ -425,4 +427,21 @@ describe("the connection to a cluster", () => {
       assert.match((yield* failing({ cluster: ["nowhere"] })).message, /not an address/)
       assert.match((yield* failing({ cluster, db: 1 })).message, /one database/)
     }))
+})
+
+describe("a broker on a cluster", () => {
+  it.live("carries messages of a subject in its shard, and says that it hears no patterns", () =>
+    Effect.gen(function*() {
+      const broker = yield* Broker.Broker
+      const all = yield* Effect.forEach(["a", "b", "c.d"], (subject) => broker.subscribe(subject))
+      yield* broker.publish(["a", "b", "c.d"].map((subject) => ({ subject, payload: Uint8Array.of(1) })))
+      const heard = yield* Effect.forEach(all, ({ events }) => Stream.runHead(events)).pipe(
+        Effect.timeout("20 seconds")
+      )
+      assert.deepStrictEqual(
+        heard.map((one) => one._tag === "Some" && one.value._tag === "Message" ? one.value.subject : ""),
+        ["a", "b", "c.d"]
+      )
+      assert.match((yield* Effect.flip(broker.subscribe("a.*"))).message, /no patterns/)
+    }).pipe(Effect.scoped, Effect.provide(RedisBroker.layer({ cluster, commandTimeout: "2 seconds" }))))
 })

@@ -1,7 +1,7 @@
 /**
  * Real servers for tests: each call starts private ones that live as long as its scope.
  *
- * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_REDIS_CLUSTER_URL`, `HEDDLE_ETCD_URL` or `HEDDLE_POSTGRES_URL`
+ * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_REDIS_CLUSTER_URL`, `HEDDLE_ETCD_URL`, `HEDDLE_POSTGRES_URL` or `HEDDLE_NATS_URL`
  * (nothing is started then; several are separated by commas, and used where a call asks for no more than there are), `PATH`
  * and the usual folders, the cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
  * cache that needs no root and installs nothing. What is not found is a {@link Server.ServerError}, never a skipped test.
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Binary, find, given, type Program } from "./internal/Binaries.ts"
 import * as etcdServer from "./internal/etcd.ts"
+import * as natsServer from "./internal/nats.ts"
 import * as pgbouncerServer from "./internal/pgbouncer.ts"
 import * as postgresServer from "./internal/postgres.ts"
 import * as redisServer from "./internal/redis.ts"
@@ -125,6 +126,17 @@ export const etcd: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
  */
 export const postgres: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
   several(postgresServer, "postgres", 1),
+  Arr.headNonEmpty
+)
+
+/**
+ * One NATS server, without JetStream. Ready in less than 0.1 s.
+ *
+ * @since 0.1.0
+ * @category nats
+ */
+export const nats: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
+  several(natsServer, "nats", 1),
   Arr.headNonEmpty
 )
 

@@ -9,7 +9,7 @@ import type { StoreUnavailable } from "../coordination/Lease.ts"
 export { StoreUnavailable } from "../coordination/Lease.ts"
 
 /**
- * Names of lower-case letters, digits and `-`; values of printable ASCII; 8,192 characters in all.
+ * Names of lower-case letters, digits and `-`; values of printable ASCII with no space around it; 8,192 characters in all.
  *
  * @category models
  * @since 0.1.0

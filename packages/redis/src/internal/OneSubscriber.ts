@@ -12,6 +12,10 @@ export class OneSubscriber implements Subscriber {
     this.client = client
     client.on("message", this.plain.tell)
     client.on("pmessage", (pattern: string, _: string, message: string) => this.patterns.tell(pattern, message))
+    client.on("close", () => {
+      this.plain.channels.forEach(this.plain.lost)
+      this.patterns.channels.forEach(this.patterns.lost)
+    })
     client.on("ready", () => {
       const { patterns: { channels: patterns }, plain: { channels } } = this
       if (channels.length > 0) client.subscribe(...channels).then(() => channels.forEach(this.plain.again), ignore)
@@ -20,18 +24,22 @@ export class OneSubscriber implements Subscriber {
   }
 
   async join(channel: string, hearer: Hearer, watched: boolean): Promise<void> {
-    if (watched) {
-      this.patterns.add(exactly(channel), hearer)
-      await this.client.psubscribe(exactly(channel))
-    } else {
-      this.plain.add(channel, hearer)
-      await this.client.subscribe(channel)
-    }
+    if (watched) return await this.joinPattern(exactly(channel), hearer)
+    this.plain.add(channel, hearer)
+    await this.client.subscribe(channel)
   }
 
   leave(channel: string, hearer: Hearer): void {
     if (this.plain.remove(channel, hearer)) this.client.unsubscribe(channel).catch(ignore)
-    const pattern = exactly(channel)
+    this.leavePattern(exactly(channel), hearer)
+  }
+
+  async joinPattern(pattern: string, hearer: Hearer): Promise<void> {
+    this.patterns.add(pattern, hearer)
+    await this.client.psubscribe(pattern)
+  }
+
+  leavePattern(pattern: string, hearer: Hearer): void {
     if (this.patterns.remove(pattern, hearer)) this.client.punsubscribe(pattern).catch(ignore)
   }
 

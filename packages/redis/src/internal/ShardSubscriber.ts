@@ -56,6 +56,12 @@ export class ShardSubscriber implements Subscriber {
     this.heard.delete(channel)
   }
 
+  joinPattern(): Promise<void> {
+    return Promise.reject(new Error("a cluster hears no patterns"))
+  }
+
+  leavePattern(): void {}
+
   ping(): void {
     this.settle()
     for (const { client } of this.nodes.values()) client.ping().catch(ignore)
@@ -85,6 +91,7 @@ export class ShardSubscriber implements Subscriber {
     if (heard.at === node || node.client.status !== "ready") return
     heard.at?.client.sunsubscribe(channel).catch(ignore)
     heard.at = node
+    if (heard.told) this.hearers.lost(channel)
     node.client.ssubscribe(channel).then(() => {
       if (heard.at !== node) return
       heard.joined.resolve()

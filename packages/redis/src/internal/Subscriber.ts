@@ -3,6 +3,8 @@ export interface Hearer {
   onMessage(message: string): void
   /** Told when it hears again, and may have missed something. */
   onAgain(): void
+  /** Told when it hears no longer. The first message behind that may come before `onAgain`. */
+  onLost?(): void
 }
 
 /** Hears publications for the stores of a connection. It comes back by itself, with all that it heard before. */
@@ -15,6 +17,9 @@ export interface Subscriber {
    */
   join(channel: string, hearer: Hearer, watched: boolean): Promise<void>
   leave(channel: string, hearer: Hearer): void
+  /** The same for all channels that match a glob, as Redis reads it. Not where it is sharded: it rejects then. */
+  joinPattern(pattern: string, hearer: Hearer): Promise<void>
+  leavePattern(pattern: string, hearer: Hearer): void
   /** Asks all connections for an answer: one that has fallen silent is noticed by that, and replaced. */
   ping(): void
 }
@@ -46,6 +51,8 @@ export class Hearers {
 
   readonly tell = (channel: string, message: string): void =>
     this.all.get(channel)?.forEach((hearer) => hearer.onMessage(message))
+
+  readonly lost = (channel: string): void => this.all.get(channel)?.forEach((hearer) => hearer.onLost?.())
 
   readonly again = (channel: string): void => this.all.get(channel)?.forEach((hearer) => hearer.onAgain())
 }

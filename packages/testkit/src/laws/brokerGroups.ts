@@ -39,6 +39,16 @@ export const brokerGroupLaws = (law: BrokerLaw, { groups: has, shared }: BrokerA
       })
   )
 
+  having(law, has)(
+    "groups of one name and different patterns are different groups",
+    ({ broker, groups, subject }) =>
+      Effect.gen(function*() {
+        const all = [yield* groups.join(`${subject}.*`, "a"), yield* groups.join(`${subject}.>`, "a")]
+        yield* publish(broker, `${subject}.x`, ["1"])
+        for (const one of all) assert.deepStrictEqual(yield* events(one, 1), ["1"])
+      })
+  )
+
   having(law, has === true ? shared : undefined)(
     "members in several processes share a group",
     ({ another, groups, subject }) =>

@@ -36,7 +36,8 @@ export const brokerHearingLaws = (law: BrokerLaw): void => {
       const other = yield* broker.subscribe(subject)
       yield* Scope.close(scope, Exit.void)
       yield* publish(broker, subject, ["d"])
-      assert.deepStrictEqual(yield* events(other, 1), ["d"])
+      // What was published just before may be on its way still, and is heard then.
+      yield* inTime("d is heard", Stream.runDrain(Stream.takeUntil(other.events, (event) => show(event) === "d")))
       assert.notInclude(yield* rest(subscription), "d")
     }))
 

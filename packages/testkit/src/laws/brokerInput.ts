@@ -26,6 +26,7 @@ export const brokerInputLaws = (law: BrokerLaw, { backpressure, groups: has }: B
       }
       assert.strictEqual(yield* wrong({ headers: { Name: "x" } }), "headers")
       assert.strictEqual(yield* wrong({ headers: { name: "ü" } }), "headers")
+      assert.strictEqual(yield* wrong({ headers: { name: " a" } }), "headers")
       assert.strictEqual(yield* wrong({ headers: { name: "a\r\nb" } }), "headers")
       assert.strictEqual(yield* wrong({ headers: { name: "x".repeat(8192) } }), "headers")
       assert.strictEqual(yield* wrong({ payload: new Uint8Array(broker.maxBytes + 1) }), "MessageTooLarge")

@@ -12,9 +12,10 @@ export const memoryBroker: Effect.Effect<Steps> = Effect.sync(() => {
     const chosen: Array<Subscribing> = []
     for (const subscribing of all) {
       const { group, pattern } = subscribing
-      if ((group !== undefined && served.has(group)) || !matches(pattern, subject)) continue
+      const name = `${group} ${pattern}`
+      if ((group !== undefined && served.has(name)) || !matches(pattern, subject)) continue
       chosen.push(subscribing)
-      if (group !== undefined) served.add(group)
+      served.add(name)
     }
     for (const subscribing of chosen) {
       if (subscribing.group === undefined) continue

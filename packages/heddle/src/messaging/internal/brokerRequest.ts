@@ -14,7 +14,9 @@ const sizeOf = (headers: Headers): number | InvalidMessage => {
   let size = 0
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[a-z\d-]+$/.test(name)) return invalid("headers", "must have names of lower-case letters, digits and -")
-    if (!/^[\x20-\x7e]*$/.test(value)) return invalid("headers", "must have values of printable ASCII")
+    if (!/^[\x20-\x7e]*$/.test(value) || value.trim() !== value) {
+      return invalid("headers", "must have values of printable ASCII with no space around it")
+    }
     size += name.length + value.length
   }
   return size <= mostHeaders ? size : invalid("headers", "must have at most 8,192 characters in all")
