@@ -26,12 +26,12 @@ describe("the machine of rate limits", () => {
   const steps = Schema.Array(Step).check(Schema.isMaxLength(60))
   const granted = (rule: RateMachine.Rule, all: ReadonlyArray<typeof Step.Type>) => {
     const machine = new RateMachine.RateMachine(rule)
-    const grants: Array<{ readonly at: number; readonly cost: number }> = []
+    const grants: Array<{ readonly at: number; readonly cost: number; readonly wait: number }> = []
     let now = 0
     for (const { cost, pass, patience } of all) {
       now += pass
       const decision = machine.reserve(now, cost, patience)
-      if (decision._tag === "Granted") grants.push({ at: decision.at, cost })
+      if (decision._tag === "Granted") grants.push({ at: decision.at, cost, wait: decision.wait })
       else assert.isAbove(decision.retryAfter, patience)
     }
     return grants
@@ -53,6 +53,33 @@ describe("the machine of rate limits", () => {
         grants.map(({ at }) => at).toSorted((one, other) => one - other)
       )
     }), { arbitrary: { runs: 500 } })
+
+  it.effect.prop(
+    "a turn of a window comes back by a 32nd of it too late at most",
+    [steps],
+    ([all]) =>
+      Effect.sync(() => {
+        const grants = granted({ algorithm: "window", limit: 5, per: 100, burst: 5 }, all)
+        for (const [index, { at, cost, wait }] of grants.entries()) {
+          const before = grants.slice(0, index)
+          if (wait === 0 || before.at(-1)?.at === at) continue
+          const kept = before.reduce((sum, grant) => sum + (grant.at > at - 100 - 100 / 32 ? grant.cost : 0), cost)
+          assert.isAbove(kept, 5)
+        }
+      }),
+    { arbitrary: { runs: 500 } }
+  )
+
+  it("a turn that was kept with others goes back, and nothing that is over does", () => {
+    const machine = new RateMachine.RateMachine({ algorithm: "window", limit: 3, per: 320, burst: 3 })
+    for (const now of [1, 4, 9]) assert.strictEqual(machine.reserve(now, 1, 0)._tag, "Granted")
+    assert.deepStrictEqual(machine.reserve(9, 1, 0), { _tag: "Refused", retryAfter: 320 })
+    machine.refund(4, 1)
+    machine.refund(4, 3)
+    machine.refund(11, 1)
+    assert.strictEqual(machine.reserve(20, 1, 0)._tag, "Granted")
+    assert.deepStrictEqual(machine.reserve(20, 1, 0), { _tag: "Refused", retryAfter: 309 })
+  })
 
   it.effect.prop(
     "of an even rate never more than the limit and the burst go in its time",
@@ -123,6 +150,17 @@ describe("a rate limiter", () => {
       yield* tagOf(api.take())
       assert.strictEqual(trips, 3)
     }))
+
+  it.effect("a turn goes back once, however often it is given", () =>
+    Effect.gen(function*() {
+      const api = yield* RateLimiter.make(options)
+      const turn = yield* api.reserve()
+      yield* api.take()
+      yield* turn.refund
+      yield* turn.refund
+      yield* api.take()
+      assert.strictEqual(yield* tagOf(api.take()), "RateLimited")
+    }).pipe(provided))
 
   it.effect("who waits goes in its turn, and who leaves gives the turn to the next", () =>
     Effect.gen(function*() {

@@ -61,6 +61,20 @@ layer(Server.layer)("the script of rate limits", (test) => {
   }
 })
 
+it.live("a window keeps a small number of entries, however many go", () =>
+  Effect.gen(function*() {
+    const { commands } = yield* Redis.Redis
+    const key = `heddle:test:rate:small:${++keys}`
+    for (let step = 0; step < 600; step++) {
+      const micros = (1_800_000_000_000 + step) * 1000
+      const reserve = [script.lua, 1, key, "reserve", "window", 5000, 320, 5000, 1, 0, micros]
+      yield* Effect.promise(() => commands.call("eval", reserve))
+    }
+    const entries = yield* Effect.promise(() => commands.call("llen", [key]))
+    assert.isAtMost(Number(entries), 33)
+    assert.isAbove(Number(entries), 30)
+  }).pipe(Effect.provide(Redis.layer({ url }))))
+
 it.live("a limit that nobody asks any more leaves nothing on the server", () =>
   Effect.gen(function*() {
     const { commands } = yield* Redis.Redis

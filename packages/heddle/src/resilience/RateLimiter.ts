@@ -53,7 +53,7 @@ export interface Options {
   readonly limit: number
   readonly per: Duration.Input
   /**
-   * `window` (default): never more than `limit` in any span of `per`; remembers each grant of the last `per`. `gcra`: evenly, with a
+   * `window` (default): never more than `limit` in any span of `per`; remembers the last `per` in 32 slices. `gcra`: evenly, with a
    * burst after a rest; remembers one number.
    */
   readonly algorithm?: "window" | "gcra" | undefined
@@ -93,7 +93,7 @@ export type Refusal = RateLimited | StoreUnavailable | InvalidOption
 export interface Reservation {
   /** How long to wait for it, in milliseconds. */
   readonly wait: number
-  /** Gives it back, for others. */
+  /** Gives it back, for others: once, however often it is run. */
   readonly refund: Effect.Effect<void>
 }
 
@@ -168,7 +168,15 @@ export const make = (options: Options): Effect.Effect<RateLimiter, InvalidOption
           call,
           rule,
           (key, cost, patience) =>
-            Effect.map(limit.reserve(key, cost, patience), ({ refund, wait }) => ({ wait, refund: refund(cost) }))
+            Effect.map(limit.reserve(key, cost, patience), ({ refund, wait }) => {
+              let given = false
+              const once = Effect.suspend(() => {
+                if (given) return Effect.void
+                given = true
+                return refund(cost)
+              })
+              return { wait, refund: once }
+            })
         ),
       run: (call) => (effect) =>
         Effect.andThen(

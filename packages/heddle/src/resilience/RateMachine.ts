@@ -9,8 +9,9 @@
 /**
  * How many may go.
  *
- * - `window`: never more than `limit` in any span of `per`, wherever it begins (a sliding-window log). It remembers every grant of the
- *   last `per`.
+ * - `window`: never more than `limit` in any span of `per`, wherever it begins (a sliding-window log). It remembers the grants of the
+ *   last `per`; those of a 32nd of it together, as of the last of them. So a key is small, and a turn comes back by a 32nd of `per` too
+ *   late at most, never too early.
  * - `gcra`: `limit` in each `per` on average, evenly, and `burst` more at once after a rest (the generic cell rate algorithm of ATM,
  *   ITU-T I.371). It remembers one number. In a span of `per` there may be `limit + burst`.
  *
@@ -54,8 +55,8 @@ export class RateMachine {
   private readonly rule: Rule
   /** For `gcra`: when all that was granted has been worked off (the theoretical arrival time). */
   private busy = -Infinity
-  /** For `window`: what was granted, oldest first. */
-  private readonly grants: Array<{ readonly at: number; cost: number }> = []
+  /** For `window`: what was granted, oldest first, one for each slice of time. `at` is that of the last in it. */
+  private readonly grants: Array<{ at: number; cost: number }> = []
   constructor(rule: Rule) {
     this.rule = rule
   }
@@ -65,7 +66,7 @@ export class RateMachine {
     const at = this.rule.algorithm === "window" ? this.windowAt(now, cost) : this.gcraAt(now, cost)
     const wait = at - now
     if (wait > patience) return { _tag: "Refused", retryAfter: wait }
-    if (this.rule.algorithm === "window") this.grants.push({ at, cost })
+    if (this.rule.algorithm === "window") this.keep(at, cost)
     else this.busy = Math.max(this.busy, now) + cost * this.interval
     return { _tag: "Granted", at, wait }
   }
@@ -79,8 +80,8 @@ export class RateMachine {
       if (Math.abs(this.busy - this.rule.burst * this.interval - at) <= 0.002) this.busy -= cost * this.interval
       return
     }
-    const grant = this.grants.find((grant) => grant.at === at && grant.cost >= cost)
-    if (grant !== undefined) grant.cost -= cost
+    const grant = this.grants.find((grant) => this.slice(grant.at) === this.slice(at))
+    if (grant !== undefined && grant.cost >= cost) grant.cost -= cost
   }
 
   /** Whether it has nothing to remember. */
@@ -91,6 +92,20 @@ export class RateMachine {
 
   private get interval(): number {
     return this.rule.per / this.rule.limit
+  }
+
+  private slice(at: number): number {
+    return Math.floor(at / (this.rule.per / 32))
+  }
+
+  private keep(at: number, cost: number): void {
+    const last = this.grants.at(-1)
+    if (last === undefined || this.slice(last.at) !== this.slice(at)) {
+      this.grants.push({ at, cost })
+      return
+    }
+    last.at = at
+    last.cost += cost
   }
 
   private gcraAt(now: number, cost: number): number {

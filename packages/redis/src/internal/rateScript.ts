@@ -6,7 +6,7 @@ import { createHash } from "node:crypto"
  * KEYS[1]: the key. ARGV: `reserve`, algorithm, limit, per, burst, cost, patience; or `refund`, algorithm, limit, per, cost, at, burst. Times are
  * milliseconds. Answers `{ 1, at, wait }`, `{ 0, retryAfter }`, or nothing for a refund; numbers as text, for they have fractions.
  *
- * `gcra` keeps one number, `window` a list of `at:cost`, oldest first. Both end by themselves when there is nothing to remember.
+ * `gcra` keeps one number, `window` a list of `at:cost`, oldest first, one for each 32nd of `per`. Both end by themselves when there is nothing to remember.
  */
 const rateLua = (time: string): string => `
 ${time}
@@ -14,9 +14,14 @@ local now = micros / 1000
 local gcra = ARGV[2] == "gcra"
 local limit, per = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function text(value) return string.format("%.3f", value) end
+local function slice(at) return math.floor(at / (per / 32)) end
+local function read(grant)
+  local when, many = string.match(grant, "^(.-):(.*)$")
+  return tonumber(when), tonumber(many)
+end
 
 if ARGV[1] == "refund" then
-  local cost, at = tonumber(ARGV[5]), ARGV[6]
+  local cost, at = tonumber(ARGV[5]), tonumber(ARGV[6])
   if gcra then
     local busy = redis.call("GET", KEYS[1])
     local interval = per / limit
@@ -27,9 +32,9 @@ if ARGV[1] == "refund" then
   end
   local grants = redis.call("LRANGE", KEYS[1], 0, -1)
   for index, grant in ipairs(grants) do
-    local when, many = string.match(grant, "^(.-):(.*)$")
-    if when == at and tonumber(many) >= cost then
-      redis.call("LSET", KEYS[1], index - 1, when .. ":" .. (tonumber(many) - cost))
+    local when, many = read(grant)
+    if slice(when) == slice(at) then
+      if many >= cost then redis.call("LSET", KEYS[1], index - 1, text(when) .. ":" .. (many - cost)) end
       return
     end
   end
@@ -47,21 +52,16 @@ if gcra then
   return { 1, text(at), text(at - now) }
 end
 
-local function read(index)
-  local grant = redis.call("LINDEX", KEYS[1], index)
-  if not grant then return nil end
-  local when, many = string.match(grant, "^(.-):(.*)$")
-  return tonumber(when), tonumber(many)
-end
-local oldest = read(0)
-while oldest and oldest <= now - per do
-  redis.call("LPOP", KEYS[1])
-  oldest = read(0)
-end
-local at = math.max(now, read(-1) or now)
+local grants = redis.call("LRANGE", KEYS[1], 0, -1)
+local gone = 0
+while grants[gone + 1] and read(grants[gone + 1]) <= now - per do gone = gone + 1 end
+if gone > 0 then redis.call("LTRIM", KEYS[1], gone, -1) end
+local last, kept
+if #grants > gone then last, kept = read(grants[#grants]) end
+local at = math.max(now, last or now)
 local sum = cost
-for index = redis.call("LLEN", KEYS[1]) - 1, 0, -1 do
-  local when, many = read(index)
+for index = #grants, gone + 1, -1 do
+  local when, many = read(grants[index])
   sum = sum + many
   if sum > limit then
     at = math.max(at, when + per)
@@ -69,7 +69,12 @@ for index = redis.call("LLEN", KEYS[1]) - 1, 0, -1 do
   end
 end
 if at - now > patience then return { 0, text(at - now) } end
-redis.call("RPUSH", KEYS[1], text(at) .. ":" .. cost)
+local stamp = text(at)
+if last and slice(last) == slice(tonumber(stamp)) then
+  redis.call("LSET", KEYS[1], -1, stamp .. ":" .. (kept + cost))
+else
+  redis.call("RPUSH", KEYS[1], stamp .. ":" .. cost)
+end
 redis.call("PEXPIRE", KEYS[1], math.ceil(at - now + per) + 1)
 return { 1, text(at), text(at - now) }
 `
