@@ -12,8 +12,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { LeaseStore } from "heddle/coordination"
 import { Broker } from "heddle/messaging"
-import type { Redis as Client } from "ioredis"
-import { RedisBroker, RedisKvStore, RedisLeaseStore } from "../src/index.ts"
+import { Cluster, type Redis as Client } from "ioredis"
+import { Redis, RedisBroker, RedisKvStore, RedisLeaseStore } from "../src/index.ts"
 import { kvKeys } from "../src/internal/kvSteps.ts"
 import { slotOf, tagOf } from "../src/internal/slots.ts"
 import * as Slots from "./clusterSlots.ts"
@@ -402,6 +402,27 @@ describe("the connection to a cluster", () => {
       yield* holder.release
       yield* Effect.flatMap(inTime(Fiber.join(waiter)), (lease) => lease.release)
     }))
+
+  it.live("outlives the loss of a connection on which it asks for a slot that moves", () =>
+    Effect.gen(function*() {
+      const { commands } = yield* Redis.Redis
+      const lost: Array<unknown> = []
+      const heed = (reason: unknown) => lost.push(reason)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on("unhandledRejection", heed)),
+        () => Effect.sync(() => process.off("unhandledRejection", heed))
+      )
+      const all = commands instanceof Cluster ? commands.nodes("master") : []
+      assert.isAbove(all.length, 0)
+      const ended = all.map((node) => new Promise((resolve) => node.once("end", resolve)))
+      for (const node of all) node.disconnect()
+      yield* inTime(Effect.promise(() => Promise.all(ended)))
+      // As ioredis does it.
+      for (const node of all) void node.asking()
+      // Node tells of a promise that nobody heeds before the next turn of its loop is over.
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(() => setImmediate(resolve))))
+      assert.deepStrictEqual(lost, [])
+    }).pipe(Effect.provide(Redis.layer({ cluster })), Effect.scoped))
 
   it.live("needs no more than one node that is up", () =>
     Effect.flatMap(

@@ -21,7 +21,7 @@ export const connectCluster = (
   address: string
 ): Effect.Effect<Cluster, Lease.StoreUnavailable, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new Cluster([...nodes], cluster)),
+    Effect.sync(() => new Cluster([...nodes], cluster).on("+node", heedAsking)),
     (client) => Effect.sync(() => client.disconnect())
   ).pipe(
     Effect.tap((client) => connected(client, "node error", address, node.connectTimeout)),
@@ -32,6 +32,19 @@ export const connectCluster = (
       ).pipe(Effect.timeoutOption(node.connectTimeout))
     )
   )
+
+/**
+ * Before a command that a moving slot sends on ioredis sends `ASKING`, and forgets its promise: where the connection is lost then, that
+ * would end the process.
+ */
+const heedAsking = (node: Redis): void => {
+  const asking = node.asking.bind(node)
+  node.asking = (callback) => {
+    const asked = asking(callback)
+    asked.catch(() => {})
+    return asked
+  }
+}
 
 interface Connection {
   connect(): Promise<void>
