@@ -39,8 +39,8 @@ export const connectCluster = (
  */
 const heedAsking = (node: Redis): void => {
   const asking = node.asking.bind(node)
-  node.asking = (callback) => {
-    const asked = asking(callback)
+  node.asking = (...args) => {
+    const asked = asking(...args)
     asked.catch(() => {})
     return asked
   }
