@@ -38,7 +38,6 @@ export const brokerHearing = (
     Deferred.doneUnsafe(hearer.live, Effect.void)
   }
   const ready = () => {
-    pieces.forget()
     for (const { inlet, isLive } of hearers) if (isLive) inlet.reconnected()
   }
   const listen = Effect.flatMap(

@@ -31,19 +31,14 @@ export class Pieces {
   hear(piece: string): Message.Message | undefined {
     const [, at, count, text] = /^\d+,(\d+),(\d+) (.*)$/s.exec(piece) ?? []
     if (text === undefined) return undefined
-    if (at === "0") this.forget()
-    // The beginning was told to a session that is gone.
+    // What had begun and does not go on was told to a session that is gone.
+    if (at === "0") this.parts = []
     if (this.parts.length !== Number(at)) return undefined
     this.parts.push(text)
     if (this.parts.length < Number(count)) return undefined
     const whole = this.parts.join("")
-    this.forget()
-    return messageOf(whole)
-  }
-
-  /** What has begun does not go on. */
-  forget(): void {
     this.parts = []
+    return messageOf(whole)
   }
 }
 
