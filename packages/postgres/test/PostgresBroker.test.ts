@@ -91,7 +91,17 @@ describe("a broker on PostgreSQL", () => {
       const [[channel] = []] = yield* admin(
         "select substring(query from 'heddle_topic_[0-9a-f]+') from pg_stat_activity where query like 'LISTEN %topic%'"
       )
-      for (const noise of ["", "hello", "0,0,1 nothing", "0,1,2 end", "0,0,1 {}\nabc", "0,0,2 begin"]) {
+      for (
+        const noise of [
+          "",
+          "hello",
+          "0,0,1 nothing",
+          "0,1,2 end",
+          "0,0,1 {}\nabc",
+          "0,1,1 [\"name\",{}]\nAAAA",
+          "0,0,2 begin"
+        ]
+      ) {
         yield* admin("select pg_notify($1, $2)", [channel, noise])
       }
       yield* one.publish([message("name", "here")])
