@@ -2,5 +2,6 @@
 import { play } from "../harness/loads.ts"
 import { matches as breaker } from "./breaker.ts"
 import { matches as policy } from "./policy.ts"
+import { matches as rateLimiter } from "./rate-limiter.ts"
 
-export const resilience = play("resilience", [...breaker, ...policy])
+export const resilience = play("resilience", [...breaker, ...policy, ...rateLimiter])
