@@ -3,11 +3,12 @@ import { brokerLaws } from "@heddle/testkit/laws"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Broker } from "heddle/messaging"
+import { Broker, type Message } from "heddle/messaging"
 import { RedisBroker } from "../src/index.ts"
 import * as RedisTest from "./RedisTest.ts"
 
@@ -28,6 +29,36 @@ const build = (prefix: string) =>
   Effect.map(Layer.build(Layer.fresh(RedisBroker.layer({ ...options, prefix }))), Context.get(Broker.Broker))
 
 describe("a broker on Redis", () => {
+  it.live("tells of every connection that is replaced before the first message behind it", () =>
+    Effect.gen(function*() {
+      const broker = yield* build("ordered")
+      const { events, stats } = yield* broker.subscribe("n", { buffer: Infinity })
+      let sent = 0
+      const publishing = yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+        Effect.suspend(() => broker.publish([{ subject: "n", payload: new TextEncoder().encode(String(sent++)) }])),
+        Effect.yieldNow
+      )))
+      for (let kills = 1; kills <= 8; kills++) {
+        yield* admin((redis) => redis.call("CLIENT", "KILL", "TYPE", "pubsub"))
+        yield* inTime(
+          Effect.repeat(stats, { until: ({ reconnected }) => reconnected >= kills, schedule: Schedule.spaced(5) })
+        )
+      }
+      yield* Fiber.interrupt(publishing)
+      yield* broker.publish([{ subject: "n", payload: new TextEncoder().encode("end") }])
+      const text = (event: Message.Message | Message.Gap) =>
+        event._tag === "Gap" ? "gap" : new TextDecoder().decode(event.payload)
+      const seen = Array.from(
+        yield* inTime(Stream.runCollect(Stream.takeUntil(events, (one) => text(one) === "end"))),
+        text
+      )
+      let expected: number | undefined
+      for (const one of seen.slice(0, -1)) {
+        if (one !== "gap" && expected !== undefined) assert.strictEqual(Number(one), expected)
+        expected = one === "gap" ? undefined : Number(one) + 1
+      }
+    }).pipe(Effect.scoped))
+
   it.live("keeps prefixes apart, also those that look like patterns, and leaves out what is none of its messages", () =>
     Effect.gen(function*() {
       const [one, two] = [yield* build("a*[b]?"), yield* build("axxxb]?")]
