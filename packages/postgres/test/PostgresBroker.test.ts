@@ -146,4 +146,13 @@ describe("a broker on PostgreSQL", () => {
       yield* deaf.publish([message("pooled", "1")])
       assert.deepStrictEqual(yield* texts(subscription, 1), ["1"])
     }))
+
+  it.live("does not subscribe, and says why, where it hears another database than it tells", () =>
+    Effect.gen(function*() {
+      yield* admin("create database elsewhere")
+      const directUrl = server.url.replace(/\/[^/]*$/, "/elsewhere")
+      const one = yield* broker({ directUrl, commandTimeout: "300 millis" })
+      const error = yield* inTime(Effect.flip(Effect.scoped(one.subscribe("elsewhere"))))
+      assert.match(error.message, /directUrl leads to the same database/)
+    }))
 })

@@ -72,5 +72,5 @@ const silent = new Message.StoreUnavailable({
   backend: "postgres",
   message:
     "the session that listens to PostgreSQL did not hear what was notified: try again, and see whether directUrl "
-    + "leads to the same server as url"
+    + "leads to the same database as url"
 })
