@@ -36,7 +36,7 @@ import {
   WorkerPool
 } from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
-import { JobStore, WorkQueue } from "heddle/messaging"
+import { Broker, JobStore, Topic, WorkQueue } from "heddle/messaging"
 import {
   AdaptiveLimiter,
   Bulkhead,
@@ -149,7 +149,11 @@ const messaging = Effect.gen(function*() {
   const sums = WorkQueue.make({ name: "sums", payload: Schema.Number, success: Schema.Number })
   yield* sums.process((n) => Effect.succeed(n + 1), { concurrency: 1 })
   yield* sums.enqueueAndAwait(1)
-}).pipe(Effect.scoped, Effect.provide(JobStore.layerMemory))
+  const news = Topic.make({ name: "news", payload: Schema.Number })
+  const { messages } = yield* news.subscribe()
+  yield* news.publish(1)
+  yield* Stream.runForEach(Stream.take(messages, 1), (message) => Topic.handle(message)(Effect.void))
+}).pipe(Effect.scoped, Effect.provide([JobStore.layerMemory, Broker.layerMemory]))
 
 const server = Layer.provide(HttpDrain.layer({ name: "api" }), HttpRouter.layer)
 const lifecycle = Effect.gen(function*() {

@@ -40,6 +40,7 @@ export const spanRows: ReadonlyArray<SpanRow> = [
   })),
   { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" },
   { name: "WorkQueue.process", attributes: ["queue", "id", "attempt", "age"], spans: "the work on a job" },
+  { name: "Topic.handle", attributes: ["subject"], spans: "the work on a message" },
   { name: "Shutdown.run", attributes: [], spans: "all steps of a shutdown" },
   { name: "Shutdown.step", attributes: ["step", "phase"], spans: "one step" }
 ]
