@@ -1,5 +1,5 @@
 // One server of a chat, in a terminal: what you type is said, and what is said is shown.
-//   node --conditions=@heddle/source examples/43-chat-servers/main.ts <name> [memory|redis|nats]
+//   node --conditions=@heddle/source examples/41-chat-servers/main.ts <name> [memory|redis|nats]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
