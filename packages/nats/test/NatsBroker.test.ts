@@ -5,6 +5,7 @@ import * as NatsClient from "@nats-io/transport-node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -12,7 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Broker, RequestReply, Topic } from "heddle/messaging"
+import { Broker, type Message, RequestReply, Topic } from "heddle/messaging"
 import { Nats, NatsBroker } from "../src/index.ts"
 
 const scope = Scope.makeUnsafe()
@@ -69,6 +70,37 @@ describe("a broker on NATS", () => {
       assert.isTrue(first?._tag === "Message" && first.payload[0] === 1)
       assert.strictEqual((yield* Effect.flip(build("a.b")))._tag, "StoreUnavailable")
     }).pipe(Effect.scoped))
+
+  it.live("tells of every connection that is replaced before the first message behind it", () =>
+    Effect.gen(function*() {
+      const broker = yield* Broker.Broker
+      const other = yield* client
+      const { events, stats } = yield* broker.subscribe("n", { buffer: Infinity })
+      let sent = 0
+      const send = Effect.sync(() => other.publish("heddle.n", String(sent++)))
+      const publishing = yield* Effect.forkScoped(
+        Effect.forever(Effect.andThen(send, Effect.promise(() => other.flush())))
+      )
+      for (let resets = 1; resets <= 8; resets++) {
+        const { received } = yield* stats
+        yield* proxy.reset
+        yield* inTime(Effect.repeat(stats, {
+          until: (now) => now.reconnected >= resets && now.received > received,
+          schedule: Schedule.spaced(5)
+        }))
+      }
+      yield* Fiber.interrupt(publishing)
+      other.publish("heddle.n", "end")
+      const text = (event: Message.Message | Message.Gap) =>
+        event._tag === "Gap" ? "gap" : new TextDecoder().decode(event.payload)
+      const until = Stream.takeUntil(events, (one) => text(one) === "end")
+      const seen = Array.from(yield* inTime(Stream.runCollect(until)), text)
+      let expected: number | undefined
+      for (const one of seen.slice(0, -1)) {
+        if (one !== "gap" && expected !== undefined) assert.strictEqual(Number(one), expected)
+        expected = one === "gap" ? undefined : Number(one) + 1
+      }
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(layer))))
 
   it.live("tells of a connection that was reset, and hears again", () =>
     Effect.gen(function*() {
