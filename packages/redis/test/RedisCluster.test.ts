@@ -231,18 +231,18 @@ describe("a lease store on Redis Cluster", () => {
         const configured = (value: string) =>
           onAll((redis) => redis.config("SET", "cluster-require-full-coverage", value))
         yield* Effect.acquireRelease(configured("no"), () => configured("yes"))
-        const one = yield* store({ commandTimeout: "1 second" })
+        const one = yield* store({ commandTimeout: "3 seconds" })
         const [there, here] = [neighbours(1, 1)[0] ?? "", neighbours(16_000, 1)[0] ?? ""]
         const still = yield* masterOf(`heddle:{${there}}`)
         const [lost, kept] = yield* Effect.all([
-          one.claim({ resource: there, ttl: "600 millis" }),
-          one.claim({ resource: here, ttl: "600 millis" })
+          one.claim({ resource: there, ttl: "2 seconds" }),
+          one.claim({ resource: here, ttl: "2 seconds" })
         ], { concurrency: 2 })
         const other = yield* Effect.forkChild(kept.run(Effect.never))
         yield* Effect.acquireRelease(still.server.stop, () => Effect.orDie(still.server.continue))
         assert.strictEqual((yield* inTime(Effect.flip(lost.run(Effect.never)))).reason, "expired")
         // Longer than the steps to the node that stands still take to fail.
-        yield* Effect.sleep("1200 millis")
+        yield* Effect.sleep("3500 millis")
         assert.isTrue(kept.isAlive())
         yield* Fiber.interrupt(other)
         yield* still.server.continue
@@ -286,12 +286,12 @@ describe("a lease store on Redis Cluster", () => {
         const from = yield* masterOf(key)
         const to = nodes.find((node) => node !== from) ?? from
         const leases = yield* Effect.forEach(resources.slice(0, 4), (resource) =>
-          one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" })
+          one.claim({ resource, ttl: "2 seconds" }), { concurrency: "unbounded" })
         yield* Slots.open(slotOf(key), from, to)
         yield* Slots.carry(from, to, key)
         const more = yield* inTime(Effect.forEach(others.slice(3), (resource) =>
-          one.claim({ resource, ttl: "600 millis" }), { concurrency: "unbounded" }))
-        yield* Effect.sleep("1 second")
+          one.claim({ resource, ttl: "2 seconds" }), { concurrency: "unbounded" }))
+        yield* Effect.sleep("3 seconds")
         for (const lease of [...leases, ...more]) {
           assert.isTrue(lease.isAlive(), lease.resource)
         }
