@@ -28,7 +28,8 @@ const withServers = { ...patient, globalSetup: ["scripts/servers.setup.ts"] }
 const settings = new Map<string, Partial<typeof withServers>>([
   ["heddle", {}],
   ["testkit", patient],
-  ["nats", patient]
+  ["nats", patient],
+  ["rabbitmq", patient]
 ])
 
 // Type tests need tsc on the whole repository, and an empty project fails the run.

@@ -17,6 +17,7 @@ const libraries: Readonly<Record<string, ReadonlyArray<string>>> = {
   redis: ["ioredis", "node"],
   etcd: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"],
   nats: ["@nats-io/transport-node", "node"],
+  rabbitmq: ["amqplib", "node"],
   postgres: ["@effect/sql-pg", "node"]
 }
 

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -98,11 +99,12 @@ export interface Spec {
   readonly command: (data: string) => ReadonlyArray<string>
   /** Its environment, beside `PATH`, `LANG` and `HOME` (the data folder). */
   readonly env: Record<string, string>
-  /** Whether it answers as it should. Asked again and again for 30 s, each time for at most 1 s. */
+  /** Whether it answers as it should. Asked again and again, each time for at most 1 s. */
   readonly ready: Effect.Effect<boolean>
+  /** For how long. Default 30 seconds. */
+  readonly patience?: Duration.Input | undefined
 }
 
-const startDeadline = "30 seconds"
 const host = "127.0.0.1"
 
 // The server's own group (`detached`) holds the watchdog too; it reads until the runner's end of the pipe is gone. A server's
@@ -139,6 +141,7 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
   const turn = yield* Semaphore.make(1)
   let running: Running | undefined
   let closed = false
+  const patience = Duration.fromInputUnsafe(spec.patience ?? "30 seconds")
 
   const fail = (reason: ServerError["reason"], message: string) =>
     new ServerError({ server: spec.name, reason, message: `${spec.name} on port ${spec.port} ${message}` })
@@ -181,10 +184,10 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
       catch: (error) => fail("Start", `could not be started: ${String(error)}`)
     })
     const ready = Effect.timeoutOrElse(spec.ready, { duration: "1 second", orElse: () => Effect.succeed(false) })
-    if (yield* Effect.raceFirst(until(ready, startDeadline), Effect.as(Effect.promise(() => ended), false))) return
+    if (yield* Effect.raceFirst(until(ready, patience), Effect.as(Effect.promise(() => ended), false))) return
     const why = hasEnded(child)
       ? `ended while it started (${child.signalCode ?? `code ${child.exitCode}`})`
-      : `did not answer within ${startDeadline}`
+      : `did not answer within ${Duration.format(patience)}`
     yield* end
     const path = yield* Effect.orElseSucceed(saveLogs, () => "could not be saved")
     const tail = (yield* logs).trimEnd().split("\n").slice(-20).join("\n")

@@ -1,8 +1,8 @@
 /**
  * Real servers for tests: each call starts private ones that live as long as its scope.
  *
- * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_REDIS_CLUSTER_URL`, `HEDDLE_ETCD_URL`, `HEDDLE_POSTGRES_URL` or `HEDDLE_NATS_URL`
- * (nothing is started then; several are separated by commas, and used where a call asks for no more than there are), `PATH`
+ * A program is looked for in this order: the addresses in `HEDDLE_REDIS_URL`, `HEDDLE_REDIS_CLUSTER_URL`, `HEDDLE_ETCD_URL`, `HEDDLE_POSTGRES_URL`,
+ * `HEDDLE_NATS_URL` or `HEDDLE_RABBITMQ_URL` (nothing is started then; several are separated by commas, and used where a call asks for no more than there are), `PATH`
  * and the usual folders, the cache (`HEDDLE_CACHE`, else `.cache` in the repository), and last, where apt-get and dpkg-deb exist, a download into that
  * cache that needs no root and installs nothing. What is not found is a {@link Server.ServerError}, never a skipped test.
  *
@@ -16,6 +16,7 @@ import * as etcdServer from "./internal/etcd.ts"
 import * as natsServer from "./internal/nats.ts"
 import * as pgbouncerServer from "./internal/pgbouncer.ts"
 import * as postgresServer from "./internal/postgres.ts"
+import * as rabbitmqServer from "./internal/rabbitmq.ts"
 import * as redisServer from "./internal/redis.ts"
 import * as redisClusterServer from "./internal/redisCluster.ts"
 import * as redisSentinelServer from "./internal/redisSentinel.ts"
@@ -137,6 +138,22 @@ export const postgres: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.
  */
 export const nats: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
   several(natsServer, "nats", 1),
+  Arr.headNonEmpty
+)
+
+/**
+ * One RabbitMQ server, to which `guest` has all rights. Ready after 3 s to 8 s.
+ *
+ * **Details**
+ *
+ * What it confirmed of durable queues survives `kill` and comes back with `restart()`, after 5 s. Erlang's register of names (`epmd`)
+ * runs beside it, and ends with it.
+ *
+ * @since 0.1.0
+ * @category rabbitmq
+ */
+export const rabbitmq: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.map(
+  several(rabbitmqServer, "rabbitmq", 1),
   Arr.headNonEmpty
 )
 

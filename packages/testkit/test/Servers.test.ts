@@ -6,7 +6,7 @@ import { spawn } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { find } from "../src/internal/Binaries.ts"
 import { tryLock, unlock } from "../src/internal/PidLock.ts"
 import * as Ports from "../src/internal/Ports.ts"
@@ -336,6 +336,31 @@ describe("postgres", () => {
       }),
     60_000
   )
+})
+
+describe("rabbitmq", () => {
+  it.live("leaves no process behind, not Erlang's register of names either", () =>
+    Effect.gen(function*() {
+      /** The commands of all processes that were started for a server. */
+      const commands = (port: number) =>
+        readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+          try {
+            const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0")
+            if (!environment.includes(`RABBITMQ_NODE_PORT=${port}`) || isGone(Number(pid))) return []
+            return [basename(readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[0] ?? "")]
+          } catch {
+            return []
+          }
+        })
+      const port = yield* Effect.scoped(Effect.gen(function*() {
+        const { kill, port } = yield* Servers.rabbitmq
+        assert.includeMembers(commands(port), ["beam.smp", "epmd"])
+        yield* kill
+        assert.notInclude(commands(port), "epmd")
+        return port
+      }))
+      assert.isTrue(yield* until(Effect.sync(() => commands(port).length === 0), "10 seconds"))
+    }), 120_000)
 })
 
 describe("errors", () => {

@@ -1,0 +1,7 @@
+/**
+ * Heddle's broker on RabbitMQ.
+ *
+ * @since 0.1.0
+ */
+export * as RabbitMq from "./RabbitMq.ts"
+export * as RabbitMqBroker from "./RabbitMqBroker.ts"
