@@ -19,7 +19,7 @@ const hold = <K>(mutex: KeyedMutex.KeyedMutex<K>, key: K) =>
   })
 
 describe("KeyedMutex", () => {
-  it.effect("effects of one key run one after the other, in order of arrival", () =>
+  it.effect("AC-41.4 effects of one key run one after the other, in order of arrival", () =>
     Effect.gen(function*() {
       const mutex = yield* KeyedMutex.make<string>()
       const log: Array<string> = []
@@ -33,7 +33,7 @@ describe("KeyedMutex", () => {
       assert.deepStrictEqual(log, ["+1", "-1", "+2", "-2", "+3", "-3"])
     }))
 
-  it.effect("a key waits for no other", () =>
+  it.effect("AC-41.2 a key waits for no other", () =>
     Effect.gen(function*() {
       const mutex = yield* KeyedMutex.make<string>()
       const { release } = yield* hold(mutex, "a")
@@ -57,7 +57,7 @@ describe("KeyedMutex", () => {
       assert.deepStrictEqual(log, ["first", "second", "again"])
     }))
 
-  it.effect("the key is free after success, failure, defect and interruption, when the finalizers have run", () =>
+  it.effect("AC-41.4 the key is free after success, failure, defect and interruption, when the finalizers have run", () =>
     Effect.gen(function*() {
       const mutex = yield* KeyedMutex.make<string>()
       let inside = true

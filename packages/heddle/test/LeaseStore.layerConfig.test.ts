@@ -34,7 +34,7 @@ describe("LeaseStore.layerConfig", () => {
       assert.deepStrictEqual(loaded, ["etcd://a:1,b:2"])
     }))
 
-  it.effect("names the valid values where the value is wrong, without the value", () =>
+  it.effect("AC-45.2 names the valid values where the value is wrong, without the value", () =>
     Effect.gen(function*() {
       const { held, loaded } = make()
       const wrong = ["memroy", "memory://", "redis", "rediss://user:secret@host", "constructor://x", "://x"]
@@ -55,7 +55,7 @@ describe("LeaseStore.layerConfig", () => {
       assert.deepInclude(yield* Effect.flip(make().held(undefined)), { _tag: "ConfigError" })
     }))
 
-  it.effect("fails with the error of the store that cannot be built", () =>
+  it.effect("AC-45.2 fails with the error of the store that cannot be built", () =>
     Effect.gen(function*() {
       const error = new Lease.StoreUnavailable({ backend: "redis", message: "no address" })
       const broken = Layer.effect(LeaseStore.LeaseStore, Effect.fail(error))

@@ -29,18 +29,21 @@ export const claimingLaws = (law: Law, { weighted }: Abilities): void => {
       })
   )
 
-  law("each grant of a resource has a token above all earlier ones", ({ resource, store }) =>
-    Effect.gen(function*() {
-      let last = 0n
-      for (let round = 0; round < 50; round++) {
-        const lease = round % 2 === 0
-          ? yield* store.claim({ resource })
-          : yield* Effect.flatMap(store.tryClaim({ resource }), Effect.fromOption)
-        assert.isAbove(Number(lease.token - last), 0)
-        last = lease.token
-        yield* lease.release
-      }
-    }))
+  law(
+    "each grant of a resource has a token above all earlier ones (AC-06.7, AC-42.5)",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        let last = 0n
+        for (let round = 0; round < 50; round++) {
+          const lease = round % 2 === 0
+            ? yield* store.claim({ resource })
+            : yield* Effect.flatMap(store.tryClaim({ resource }), Effect.fromOption)
+          assert.isAbove(Number(lease.token - last), 0)
+          last = lease.token
+          yield* lease.release
+        }
+      })
+  )
 
   law(
     "a block of tokens is passed on one by one, and the next grant is above the block",
@@ -58,7 +61,7 @@ export const claimingLaws = (law: Law, { weighted }: Abilities): void => {
       })
   )
 
-  law("waiters are served in order of arrival", ({ resource, store }) =>
+  law("waiters are served in order of arrival (AC-06.9, AC-41.4)", ({ resource, store }) =>
     Effect.gen(function*() {
       const holder = yield* store.claim({ resource })
       const served: Array<number> = []

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { idle, type Law, renewals } from "./Stage.ts"
 
 export const holdingLaws = (law: Law): void => {
-  law("a held lease outlives its ttl", ({ resource, store }) =>
+  law("a held lease outlives its ttl (AC-42.1)", ({ resource, store }) =>
     Effect.gen(function*() {
       const lease = yield* store.claim({ resource, ttl: 600 })
       const done = yield* lease.run(Effect.as(renewals(4), "done"))

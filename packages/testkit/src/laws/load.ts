@@ -32,7 +32,7 @@ export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): v
     }))
 
   law(
-    "1600 of 1600 increments under one key arrive while other keys are busy, never two inside",
+    "1600 of 1600 increments under one key arrive while other keys are busy, never two inside (AC-41.1)",
     (stage) =>
       Effect.gen(function*() {
         const { resource, store } = stage
@@ -62,7 +62,7 @@ export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): v
       })
   )
 
-  law("different keys do not block each other", ({ resource, store }) =>
+  law("different keys do not block each other (AC-41.2)", ({ resource, store }) =>
     Effect.gen(function*() {
       const holder = yield* store.claim({ resource, ttl: "1 minute" })
       const waiter = yield* standInLine(store, { resource })
@@ -81,7 +81,7 @@ export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): v
     const empty = eventually("nothing is left", Effect.map(remnants, (left) => left === 0))
 
     law(
-      "when all is released, timed out or interrupted, nothing remains",
+      "when all is released, timed out or interrupted, nothing remains (AC-41.3)",
       ({ resource, store }) =>
         Effect.gen(function*() {
           const keys = Array.from({ length: 20 }, (_, key) => `${resource}-${key}`)

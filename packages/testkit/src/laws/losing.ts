@@ -107,7 +107,7 @@ export const losingLaws = (law: Law, { described, forget }: Abilities): void => 
       })
   )
 
-  law("after a loss the same store can claim again", ({ resource, store }) =>
+  law("after a loss the same store can claim again (AC-06.5)", ({ resource, store }) =>
     Effect.gen(function*() {
       const lost = yield* store.claim({ resource, ttl })
       yield* Effect.sync(() => blockThread(longer))
@@ -121,7 +121,7 @@ export const losingLaws = (law: Law, { described, forget }: Abilities): void => 
 
   if (forget !== undefined) {
     law(
-      "a lease that the store forgot is lost: what runs under it is interrupted, its finalizers run",
+      "a lease that the store forgot is lost: what runs under it is interrupted, its finalizers run (AC-06.4, AC-42.2)",
       (stage) =>
         Effect.gen(function*() {
           const { resource, store } = stage

@@ -10,7 +10,7 @@ import { violations } from "./visits.ts"
 export const outageLaws = (law: Law, { cut, dropPushes, restart, tied, wipe }: Abilities): void => {
   if (cut !== undefined) {
     law(
-      "a lease whose server cannot be reached is lost by its deadline",
+      "a lease whose server cannot be reached is lost by its deadline (AC-06.4, AC-42.2)",
       ({ resource, store }) =>
         Effect.gen(function*() {
           const lease = yield* store.claim({ resource, ttl: 500 })
@@ -41,7 +41,7 @@ export const outageLaws = (law: Law, { cut, dropPushes, restart, tied, wipe }: A
 
   if (cut !== undefined && tied === undefined) {
     law(
-      "a renewal that fails for a moment is tried again and the lease lives on",
+      "a renewal that fails for a moment is tried again and the lease lives on (AC-42.6)",
       ({ resource, store }) =>
         Effect.gen(function*() {
           const lease = yield* store.claim({ resource, ttl: "10 seconds" })

@@ -44,7 +44,7 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
     )
 
   law(
-    "100 tasks in 4 processes are never two inside, and enter in order of token",
+    "100 tasks in 4 processes are never two inside, and enter in order of token (AC-06.1)",
     ({ resource }) =>
       Effect.gen(function*() {
         const workers = yield* several(4)
@@ -91,21 +91,24 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
       assert.strictEqual((yield* ended(next, "next")).how, "done")
     }))
 
-  law("a holder that was killed makes way when its ttl ends", ({ resource, store }) =>
-    Effect.gen(function*() {
-      const [doomed] = yield* several(1)
-      if (doomed === undefined) return
-      yield* hold(doomed, resource, "doomed", { ttl: 2000 })
-      const { token } = yield* entered(doomed, "doomed")
-      const waiter = yield* standInLine(store, { resource })
-      yield* doomed.signal("SIGKILL")
-      const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
-      assert.isAbove(Number(lease.token - token), 0)
-      yield* lease.release
-    }))
+  law(
+    "a holder that was killed makes way when its ttl ends (AC-06.10)",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const [doomed] = yield* several(1)
+        if (doomed === undefined) return
+        yield* hold(doomed, resource, "doomed", { ttl: 2000 })
+        const { token } = yield* entered(doomed, "doomed")
+        const waiter = yield* standInLine(store, { resource })
+        yield* doomed.signal("SIGKILL")
+        const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
+        assert.isAbove(Number(lease.token - token), 0)
+        yield* lease.release
+      })
+  )
 
   law(
-    "a holder that was stopped past its ttl takes not one more step and sees LeaseLost",
+    "a holder that was stopped past its ttl takes not one more step and sees LeaseLost (AC-06.4)",
     ({ resource, store }) =>
       Effect.gen(function*() {
         const [holder] = yield* several(1)
@@ -147,7 +150,7 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
   )
 
   law(
-    "a process that ends gives back what it held, and nothing keeps it alive",
+    "a process that ends gives back what it held, and nothing keeps it alive (AC-06.10, AC-42.7)",
     ({ resource, store }) =>
       Effect.gen(function*() {
         const [worker] = yield* several(1)

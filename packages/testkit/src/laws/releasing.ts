@@ -8,7 +8,7 @@ import { LeaseStore } from "heddle/coordination"
 import { blockThread, idle, inTime, type Law, standInLine } from "./Stage.ts"
 
 export const releasingLaws = (law: Law): void => {
-  law("releasing twice never disturbs the next holder", ({ resource, store }) =>
+  law("releasing twice never disturbs the next holder (AC-42.8)", ({ resource, store }) =>
     Effect.gen(function*() {
       const first = yield* store.claim({ resource })
       yield* first.release
@@ -39,22 +39,28 @@ export const releasingLaws = (law: Law): void => {
       })
   )
 
-  law("releaseUnsafe frees the permits without being waited for", ({ resource, store }) =>
-    Effect.gen(function*() {
-      const lease = yield* store.claim({ resource, ttl: "1 hour" })
-      lease.releaseUnsafe()
-      assert.isFalse(lease.isAlive())
-      yield* Effect.flatMap(inTime("the permits are free", store.claim({ resource })), (next) => next.release)
-    }))
+  law(
+    "releaseUnsafe frees the permits without being waited for (AC-42.3)",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const lease = yield* store.claim({ resource, ttl: "1 hour" })
+        lease.releaseUnsafe()
+        assert.isFalse(lease.isAlive())
+        yield* Effect.flatMap(inTime("the permits are free", store.claim({ resource })), (next) => next.release)
+      })
+  )
 
-  law("a lease goes back when the scope of its claim closes", ({ resource, store }) =>
-    Effect.gen(function*() {
-      const lease = yield* Effect.scoped(store.claim({ resource, ttl: "1 hour" }))
-      assert.isFalse(lease.isAlive())
-      const tried = yield* inTime("the permits are free", Effect.scoped(store.claim({ resource, ttl: "1 hour" })))
-      assert.isFalse(tried.isAlive())
-      yield* idle(store, resource)
-    }))
+  law(
+    "a lease goes back when the scope of its claim closes (AC-42.7)",
+    ({ resource, store }) =>
+      Effect.gen(function*() {
+        const lease = yield* Effect.scoped(store.claim({ resource, ttl: "1 hour" }))
+        assert.isFalse(lease.isAlive())
+        const tried = yield* inTime("the permits are free", Effect.scoped(store.claim({ resource, ttl: "1 hour" })))
+        assert.isFalse(tried.isAlive())
+        yield* idle(store, resource)
+      })
+  )
 
   law("a release that is interrupted goes through all the same", ({ resource, store }) =>
     Effect.gen(function*() {
@@ -69,7 +75,7 @@ export const releasingLaws = (law: Law): void => {
     }))
 
   law(
-    "withLease gives back on success, failure, defect and interruption",
+    "withLease gives back on success, failure, defect and interruption (AC-42.3)",
     ({ resource, store }) =>
       Effect.gen(function*() {
         const section = yield* Deferred.make<void>()

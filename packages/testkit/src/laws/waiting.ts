@@ -8,7 +8,7 @@ const lineIs = (length: number) => (now: { readonly waiters: ReadonlyArray<unkno
 const steps = (count: number) => Effect.forEach(Array.from({ length: count }), () => Effect.yieldNow, { discard: true })
 
 export const waitingLaws = (law: Law): void => {
-  law("an interrupted waiter leaves the line", ({ resource, store }) =>
+  law("an interrupted waiter leaves the line (AC-06.8)", ({ resource, store }) =>
     Effect.gen(function*() {
       const holder = yield* store.claim({ resource })
       const waiter = yield* standInLine(store, { resource })
@@ -62,7 +62,7 @@ export const waitingLaws = (law: Law): void => {
   )
 
   law(
-    "a wait that times out leaves the line and says how long it waited",
+    "a wait that times out leaves the line and says how long it waited (AC-42.4)",
     ({ resource, store }) =>
       Effect.gen(function*() {
         const holder = yield* store.claim({ resource })
