@@ -17,10 +17,18 @@ export const served = <A, E, R>(
   { headers, subject }: { readonly headers: Headers; readonly subject: string },
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded | Deadline.MalformedDeadline, R> =>
+  below(name, headers, { subject }, Deadline.serve(headers)(effect))
+
+/** Work as a span below where the headers are from. */
+export const below = <A, E, R>(
+  name: string,
+  headers: Headers,
+  attributes: Readonly<Record<string, unknown>>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
-    const inTime = Deadline.serve(headers)(effect)
     const parent = parentOf(headers["traceparent"])
-    if (parent === undefined && !isTraced(fiber)) return inTime
-    const options = { kind: "consumer", attributes: { subject } } as const
-    return Effect.withSpan(inTime, name, parent === undefined ? options : { ...options, parent })
+    if (parent === undefined && !isTraced(fiber)) return effect
+    const options = { kind: "consumer", attributes } as const
+    return Effect.withSpan(effect, name, parent === undefined ? options : { ...options, parent })
   })
