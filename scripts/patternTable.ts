@@ -13,7 +13,7 @@ export interface Row {
 }
 
 /** The stores, in the order in which a pattern's own store is looked for. */
-const stores = ["LeaseStore", "KvStore", "JobStore", "Broker"]
+const stores = ["LeaseStore", "KvStore", "JobStore", "Broker", "LogStore"]
 
 const between = new Set(["coordination", "messaging"])
 

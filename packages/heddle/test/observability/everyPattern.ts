@@ -36,7 +36,7 @@ import {
   WorkerPool
 } from "heddle/flow"
 import { Health, HttpDrain, Shutdown } from "heddle/lifecycle"
-import { Broker, JobStore, Topic, WorkQueue } from "heddle/messaging"
+import { Broker, JobStore, Log, LogStore, Topic, WorkQueue } from "heddle/messaging"
 import {
   AdaptiveLimiter,
   Bulkhead,
@@ -153,7 +153,10 @@ const messaging = Effect.gen(function*() {
   const { messages } = yield* news.subscribe()
   yield* news.publish(1)
   yield* Stream.runForEach(Stream.take(messages, 1), (message) => Topic.handle(message)(Effect.void))
-}).pipe(Effect.scoped, Effect.provide([JobStore.layerMemory, Broker.layerMemory]))
+  const payments = Log.make({ name: "payments", payload: Schema.Number })
+  yield* payments.append(1)
+  yield* Effect.timeoutOption(payments.consume("ledger", (entry) => Log.handle(entry)(Effect.void)), 10)
+}).pipe(Effect.scoped, Effect.provide([JobStore.layerMemory, Broker.layerMemory, LogStore.layerMemory]))
 
 const server = Layer.provide(HttpDrain.layer({ name: "api" }), HttpRouter.layer)
 const lifecycle = Effect.gen(function*() {

@@ -68,8 +68,7 @@ export const logSteps = (
         )
     }),
     attach: (log, consumer) => ask(log, Script.attach(consumer), Script.attachedOf),
-    commit: (log, consumer, token, offset) =>
-      ask(log, Script.commit(consumer, token, offset), (reply) => reply === 1),
+    commit: (log, consumer, token, offset) => ask(log, Script.commit(consumer, token, offset), (reply) => reply === 1),
     position: (log, consumer) => ask(log, Script.position(consumer), Script.positionOf)
   }
   // A silent connection for publications is noticed, and replaced, by a question that it does not answer.

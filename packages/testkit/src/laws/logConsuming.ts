@@ -4,42 +4,48 @@ import * as Option from "effect/Option"
 import { append, type LogLaw, read } from "./logStage.ts"
 
 export const logConsumingLaws = (law: LogLaw): void => {
-  law("a consumer's position is where it was committed last, and never goes back", ({ log, store }) =>
-    Effect.gen(function*() {
-      const position = store.position(log, "c")
-      assert.isTrue(Option.isNone(yield* position))
-      const consumer = yield* store.attach(log, "c")
-      assert.isTrue(Option.isNone(consumer.position))
-      const [first = 0n, second = 0n, third = 0n] = yield* append(store, log, ["a", "b", "c"])
-      yield* consumer.commit(second)
-      assert.deepStrictEqual(yield* position, Option.some(second))
-      yield* consumer.commit(first)
-      yield* consumer.commit(second)
-      assert.deepStrictEqual(yield* position, Option.some(second))
-      yield* consumer.commit(third)
-      assert.deepStrictEqual((yield* store.attach(log, "c")).position, Option.some(third))
-      assert.deepStrictEqual(yield* read(store, log, { offset: second + 1n }, 1), ["c"])
-    }))
+  law(
+    "a consumer's position is where it was committed last, and never goes back",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        const position = store.position(log, "c")
+        assert.isTrue(Option.isNone(yield* position))
+        const consumer = yield* store.attach(log, "c")
+        assert.isTrue(Option.isNone(consumer.position))
+        const [first = 0n, second = 0n, third = 0n] = yield* append(store, log, ["a", "b", "c"])
+        yield* consumer.commit(second)
+        assert.deepStrictEqual(yield* position, Option.some(second))
+        yield* consumer.commit(first)
+        yield* consumer.commit(second)
+        assert.deepStrictEqual(yield* position, Option.some(second))
+        yield* consumer.commit(third)
+        assert.deepStrictEqual((yield* store.attach(log, "c")).position, Option.some(third))
+        assert.deepStrictEqual(yield* read(store, log, { offset: second + 1n }, 1), ["c"])
+      })
+  )
 
-  law("one consumer of a name may commit, the one who came last: another moves nothing", ({ log, store }) =>
-    Effect.gen(function*() {
-      const [first = 0n, second = 0n, third = 0n] = yield* append(store, log, ["a", "b", "c"])
-      const one = yield* store.attach(log, "c")
-      yield* one.commit(first)
-      const two = yield* store.attach(log, "c")
-      assert.deepStrictEqual(two.position, Option.some(first))
-      assert.isTrue(two.token > one.token)
-      for (const offset of [first, second, third]) {
-        assert.deepInclude(yield* Effect.flip(one.commit(offset)), { _tag: "ConsumerReplaced", log, consumer: "c" })
-      }
-      assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(first))
-      yield* two.commit(second)
-      const three = yield* store.attach(log, "c")
-      assert.isTrue(three.token > two.token)
-      assert.strictEqual((yield* Effect.flip(two.commit(third)))._tag, "ConsumerReplaced")
-      yield* three.commit(third)
-      assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(third))
-    }))
+  law(
+    "one consumer of a name may commit, the one who came last: another moves nothing",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        const [first = 0n, second = 0n, third = 0n] = yield* append(store, log, ["a", "b", "c"])
+        const one = yield* store.attach(log, "c")
+        yield* one.commit(first)
+        const two = yield* store.attach(log, "c")
+        assert.deepStrictEqual(two.position, Option.some(first))
+        assert.isTrue(two.token > one.token)
+        for (const offset of [first, second, third]) {
+          assert.deepInclude(yield* Effect.flip(one.commit(offset)), { _tag: "ConsumerReplaced", log, consumer: "c" })
+        }
+        assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(first))
+        yield* two.commit(second)
+        const three = yield* store.attach(log, "c")
+        assert.isTrue(three.token > two.token)
+        assert.strictEqual((yield* Effect.flip(two.commit(third)))._tag, "ConsumerReplaced")
+        yield* three.commit(third)
+        assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(third))
+      })
+  )
 
   law("of many who become the consumer at once, one may commit", ({ log, store }) =>
     Effect.gen(function*() {

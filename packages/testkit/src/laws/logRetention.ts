@@ -32,20 +32,23 @@ const gone = (store: Store, log: string, offset: bigint) =>
   })
 
 export const logRetentionLaws = (law: LogLaw): void => {
-  law("the newest entries are kept, as many as is asked for, and who asks for others is told so", ({ log, store }) =>
-    Effect.gen(function*() {
-      const offsets: Array<bigint> = []
-      for (let at = 0; at < 400; at += 20) {
-        offsets.push(...yield* append(store, log, numbers(20, at), { count: 30 }))
-      }
-      const oldest = yield* gone(store, log, offsets[0] ?? 0n)
-      const at = offsets.indexOf(oldest)
-      assert.isTrue(at > 0 && at <= 370)
-      assert.deepStrictEqual(yield* read(store, log, { offset: oldest }, 400 - at), numbers(400 - at, at))
-      assert.deepStrictEqual(yield* read(store, log, "oldest", 30), numbers(30, at))
-      assert.deepStrictEqual(yield* read(store, log, { time: 0 }, 30), numbers(30, at))
-      assert.deepStrictEqual(yield* read(store, log, { last: 30 }, 30), numbers(30, 370))
-    }))
+  law(
+    "the newest entries are kept, as many as is asked for, and who asks for others is told so",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        const offsets: Array<bigint> = []
+        for (let at = 0; at < 400; at += 20) {
+          offsets.push(...yield* append(store, log, numbers(20, at), { count: 30 }))
+        }
+        const oldest = yield* gone(store, log, offsets[0] ?? 0n)
+        const at = offsets.indexOf(oldest)
+        assert.isTrue(at > 0 && at <= 370)
+        assert.deepStrictEqual(yield* read(store, log, { offset: oldest }, 400 - at), numbers(400 - at, at))
+        assert.deepStrictEqual(yield* read(store, log, "oldest", 30), numbers(30, at))
+        assert.deepStrictEqual(yield* read(store, log, { time: 0 }, 30), numbers(30, at))
+        assert.deepStrictEqual(yield* read(store, log, { last: 30 }, 30), numbers(30, 370))
+      })
+  )
 
   law("entries are let go when they are older than is asked for", ({ log, store }) =>
     Effect.gen(function*() {
@@ -57,25 +60,28 @@ export const logRetentionLaws = (law: LogLaw): void => {
       assert.deepStrictEqual(yield* read(store, log, { last: 200 }, 200), numbers(200, 300))
     }))
 
-  law("a reader that is too slow for what is kept is told so, and passes over nothing", ({ log, store }) =>
-    Effect.gen(function*() {
-      yield* append(store, log, ["0"])
-      const { entries } = yield* store.read(log, "oldest")
-      const seen: Array<string> = []
-      const more = Effect.forEach(
-        Array.from({ length: 40 }, (_, at) => numbers(100, 1 + at * 100)),
-        (some) => append(store, log, some, { count: 10 }),
-        { discard: true }
-      )
-      const reading = Stream.takeUntil(entries, (entry) => textOf(entry) === "4000").pipe(
-        Stream.runForEach((entry) => {
-          seen.push(textOf(entry))
-          return seen.length === 1 ? more : Effect.void
-        }),
-        Effect.match({ onSuccess: () => "end", onFailure: ({ _tag }) => _tag })
-      )
-      const found = yield* inTime("it ends or is refused", Effect.flatMap(Effect.forkScoped(reading), Fiber.join))
-      assert.deepStrictEqual(seen, numbers(seen.length))
-      assert.strictEqual(found, seen.length === 4001 ? "end" : "Trimmed")
-    }))
+  law(
+    "a reader that is too slow for what is kept is told so, and passes over nothing",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        yield* append(store, log, ["0"])
+        const { entries } = yield* store.read(log, "oldest")
+        const seen: Array<string> = []
+        const more = Effect.forEach(
+          Array.from({ length: 40 }, (_, at) => numbers(100, 1 + at * 100)),
+          (some) => append(store, log, some, { count: 10 }),
+          { discard: true }
+        )
+        const reading = Stream.takeUntil(entries, (entry) => textOf(entry) === "4000").pipe(
+          Stream.runForEach((entry) => {
+            seen.push(textOf(entry))
+            return seen.length === 1 ? more : Effect.void
+          }),
+          Effect.match({ onSuccess: () => "end", onFailure: ({ _tag }) => _tag })
+        )
+        const found = yield* inTime("it ends or is refused", Effect.flatMap(Effect.forkScoped(reading), Fiber.join))
+        assert.deepStrictEqual(seen, numbers(seen.length))
+        assert.strictEqual(found, seen.length === 4001 ? "end" : "Trimmed")
+      })
+  )
 }

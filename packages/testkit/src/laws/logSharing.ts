@@ -4,7 +4,18 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { LogAbilities } from "../LogLaws.ts"
-import { append, eventually, having, inTime, type LogLaw, numbers, read, type Store, textOf, texts } from "./logStage.ts"
+import {
+  append,
+  eventually,
+  having,
+  inTime,
+  type LogLaw,
+  numbers,
+  read,
+  type Store,
+  textOf,
+  texts
+} from "./logStage.ts"
 
 /** Appends until it works. */
 const insist = (store: Store, log: string, one: string) =>
@@ -36,41 +47,47 @@ const outlives = (store: Store, log: string, harm: Effect.Effect<void, unknown>)
   })
 
 export const logSharingLaws = (law: LogLaw, { cut, restart, shared }: LogAbilities): void => {
-  having(law, shared)("what one process appends another reads, and positions are of all", ({ another, log, store }) =>
-    Effect.gen(function*() {
-      const [one, two] = [yield* another, yield* another]
-      const found = yield* Effect.forkScoped(
-        Effect.flatMap(one.read(log, "end"), (reading) => texts(reading, 200))
-      )
-      const ready = yield* one.read(log, "oldest")
-      yield* Effect.sleep(20)
-      const of = (name: string) => numbers(100).map((at) => `${name}${at}`)
-      yield* Effect.all([
-        Effect.forEach(of("a"), (text) => append(store, log, [text]), { discard: true }),
-        append(two, log, of("b"))
-      ], { concurrency: "unbounded" })
-      const all = yield* texts(ready, 200)
-      for (const name of ["a", "b"]) assert.deepStrictEqual(all.filter((text) => text.startsWith(name)), of(name))
-      assert.deepStrictEqual(yield* read(two, log, "oldest", 200), all)
-      assert.deepStrictEqual(yield* Fiber.join(found), all)
-      const first = yield* one.attach(log, "c")
-      yield* first.commit(7n)
-      const second = yield* two.attach(log, "c")
-      assert.deepStrictEqual(second.position, Option.some(7n))
-      assert.strictEqual((yield* Effect.flip(first.commit(8n)))._tag, "ConsumerReplaced")
-    }))
+  having(law, shared)(
+    "what one process appends another reads, and positions are of all",
+    ({ another, log, store }) =>
+      Effect.gen(function*() {
+        const [one, two] = [yield* another, yield* another]
+        const found = yield* Effect.forkScoped(
+          Effect.flatMap(one.read(log, "end"), (reading) => texts(reading, 200))
+        )
+        const ready = yield* one.read(log, "oldest")
+        yield* Effect.sleep(20)
+        const of = (name: string) => numbers(100).map((at) => `${name}${at}`)
+        yield* Effect.all([
+          Effect.forEach(of("a"), (text) => append(store, log, [text]), { discard: true }),
+          append(two, log, of("b"))
+        ], { concurrency: "unbounded" })
+        const all = yield* texts(ready, 200)
+        for (const name of ["a", "b"]) assert.deepStrictEqual(all.filter((text) => text.startsWith(name)), of(name))
+        assert.deepStrictEqual(yield* read(two, log, "oldest", 200), all)
+        assert.deepStrictEqual(yield* Fiber.join(found), all)
+        const first = yield* one.attach(log, "c")
+        yield* first.commit(7n)
+        const second = yield* two.attach(log, "c")
+        assert.deepStrictEqual(second.position, Option.some(7n))
+        assert.strictEqual((yield* Effect.flip(first.commit(8n)))._tag, "ConsumerReplaced")
+      })
+  )
 
-  having(law, restart)("entries, positions and who reads outlive the server", ({ log, store }) =>
-    Effect.gen(function*() {
-      const consumer = yield* store.attach(log, "c")
-      yield* consumer.commit(3n)
-      yield* outlives(store, log, restart ?? Effect.void)
-      assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(3n))
-      yield* consumer.commit(4n)
-      const next = yield* store.attach(log, "c")
-      assert.isTrue(next.token > consumer.token)
-      assert.deepStrictEqual(next.position, Option.some(4n))
-    }))
+  having(law, restart)(
+    "entries, positions and who reads outlive the server",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        const consumer = yield* store.attach(log, "c")
+        yield* consumer.commit(3n)
+        yield* outlives(store, log, restart ?? Effect.void)
+        assert.deepStrictEqual(yield* store.position(log, "c"), Option.some(3n))
+        yield* consumer.commit(4n)
+        const next = yield* store.attach(log, "c")
+        assert.isTrue(next.token > consumer.token)
+        assert.deepStrictEqual(next.position, Option.some(4n))
+      })
+  )
 
   having(law, cut)("who reads outlives a network that is cut, and misses nothing", ({ log, store }) => {
     const failing = Effect.repeat(

@@ -7,7 +7,7 @@ import { LogStore } from "../LogStore.ts"
 import { consuming } from "./logConsume.ts"
 import { appendedTally } from "./logMetrics.ts"
 import { callHeaders } from "./topicTrace.ts"
-import { workCodec, type WorkCodec } from "./workCodec.ts"
+import { type WorkCodec, workCodec } from "./workCodec.ts"
 
 export const makeLog = <A>({ name, payload, retention }: Options<A>): Log<A> => {
   const codec = workCodec(payload)

@@ -1,10 +1,20 @@
 import { type MetricRow, rowsOf } from "./MetricRow.ts"
 
 const queue = rowsOf("WorkQueue", { queue: "named" }, "job")
+const log = rowsOf("Log", { log: "named" }, "entry")
 
 export const messagingRows: ReadonlyArray<MetricRow> = [
   queue.counter("heddle_jobs_total", "Jobs that this process has worked on, by what became of them", {
     outcome: ["Completed", "Retried", "Dead", "HandedBack", "lost"]
   }),
-  queue.gauge("heddle_jobs_running", "Jobs that this process works on")
+  queue.gauge("heddle_jobs_running", "Jobs that this process works on"),
+  log.counter("heddle_log_appended_total", "Entries that this process has appended"),
+  log.counter(
+    "heddle_log_consumed_total",
+    "Entries that consumers of this process have worked on, by what became of them",
+    { outcome: ["handled", "failed", "undecodable", "interrupted"] }
+  ),
+  log.counter("heddle_log_commits_total", "Commits of positions, by what became of them", {
+    outcome: ["made", "failed", "replaced"]
+  })
 ]

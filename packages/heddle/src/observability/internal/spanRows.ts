@@ -41,6 +41,8 @@ export const spanRows: ReadonlyArray<SpanRow> = [
   { name: "Hedge.attempt", attributes: ["attempt"], spans: "one attempt of a call" },
   { name: "WorkQueue.process", attributes: ["queue", "id", "attempt", "age"], spans: "the work on a job" },
   { name: "Topic.handle", attributes: ["subject"], spans: "the work on a message" },
+  { name: "Log.consume", attributes: ["log", "consumer", "offset"], spans: "the work on an entry" },
+  { name: "Log.handle", attributes: ["subject"], spans: "the work on an entry" },
   { name: "Shutdown.run", attributes: [], spans: "all steps of a shutdown" },
   { name: "Shutdown.step", attributes: ["step", "phase"], spans: "one step" }
 ]
