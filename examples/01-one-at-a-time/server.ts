@@ -3,7 +3,11 @@ import * as Option from "effect/Option"
 import type { Progress } from "./progress.ts"
 
 /** The address that was given, or that of a private server, which ends with the scope. */
-export const address = (backend: "redis" | "etcd", given: Option.Option<string>, { say }: Progress) =>
+export const address = (
+  backend: "redis" | "etcd" | "postgres" | "nats" | "rabbitmq",
+  given: Option.Option<string>,
+  { say }: Pick<Progress, "say">
+) =>
   Effect.gen(function*() {
     if (Option.isSome(given)) return given.value
     yield* say(`starting a private ${backend}… (the first time it may be fetched, which takes a while)`)

@@ -6,6 +6,9 @@ import * as Tally from "./tally.ts"
 
 const folder = join(dirname(createRequire(import.meta.url).resolve("effect/package.json")), "src")
 
+/** Where a source file of `effect` is. */
+export const at = (path: string): string => join(folder, path)
+
 /** The source files of the installed `effect` package, in order. */
 export const list = Effect.gen(function*() {
   const files = yield* FileSystem.FileSystem
@@ -18,6 +21,6 @@ export const tally = (paths: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
     const sum: Tally.Tally = new Map()
-    for (const path of paths) Tally.add(sum, Tally.of(yield* files.readFileString(join(folder, path))))
+    for (const path of paths) Tally.add(sum, Tally.of(yield* files.readFileString(at(path))))
     return sum
   })

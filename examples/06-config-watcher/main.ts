@@ -53,7 +53,8 @@ export const scene = Effect.gen(function*() {
 }).pipe(Effect.scoped)
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , backend = "memory", url = ""] = process.argv
+  const backend = process.argv[2] ?? "memory"
+  const url = process.argv[3] ?? process.env[`HEDDLE_${backend.toUpperCase()}_URL`] ?? ""
   NodeRuntime.runMain(Effect.gen(function*() {
     const layer = yield* Effect.promise(() => layerOf(backend, url))
     for (const [line] of yield* Effect.provide(scene, layer)) yield* Console.log(line)

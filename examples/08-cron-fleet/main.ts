@@ -45,7 +45,8 @@ export const backends: Readonly<
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , backend = "memory", url = ""] = process.argv
+  const backend = process.argv[2] ?? "memory"
+  const url = process.argv[3] ?? process.env[`HEDDLE_${backend.toUpperCase()}_URL`] ?? ""
   const load = backends[backend] ??
     (() => Promise.reject(new Error(`${Object.keys(backends).join(" or ")}, not ${backend}`)))
   NodeRuntime.runMain(Effect.gen(function*() {

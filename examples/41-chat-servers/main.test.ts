@@ -43,7 +43,7 @@ const server = (name: string, backend: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const main = fileURLToPath(new URL("main.ts", import.meta.url))
-      const child = spawn(process.execPath, ["--conditions=@heddle/source", main, name, backend], {
+      const child = spawn(process.execPath, ["--conditions=@heddle/source", main, backend, name], {
         env: { ...process.env, HEDDLE_REDIS_URL: inject("redisUrl"), HEDDLE_NATS_URL: inject("natsUrl") },
         stdio: ["pipe", "pipe", "inherit"]
       })

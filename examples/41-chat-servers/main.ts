@@ -1,5 +1,5 @@
 // One server of a chat, in a terminal: what you type is said, and what is said is shown.
-//   node --conditions=@heddle/source examples/41-chat-servers/main.ts <name> [memory|redis|nats]
+//   node --conditions=@heddle/source examples/41-chat-servers/main.ts [memory|redis|nats] [name]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -34,7 +34,7 @@ const chat = (name: string) =>
   }).pipe(Effect.scoped)
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , name = "somebody", backend = "memory"] = process.argv
+  const [, , backend = "memory", name = "somebody"] = process.argv
   const load = backends[backend] ?? (() => Promise.reject(new Error(`memory, redis or nats, not ${backend}`)))
   NodeRuntime.runMain(Effect.flatMap(Effect.promise(load), ({ layer }) => Effect.provide(chat(name), layer)))
 }

@@ -1,0 +1,3 @@
+import { NatsBroker } from "@heddle/nats"
+
+export const topics = (url: string) => NatsBroker.layer({ servers: [url] })
