@@ -16,7 +16,7 @@ const libraries: Readonly<Record<string, ReadonlyArray<string>>> = {
   testkit: ["vitest", "@effect/vitest", "node"],
   redis: ["ioredis", "node"],
   etcd: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"],
-  nats: ["@nats-io/transport-node", "node"],
+  nats: ["@nats-io/transport-node", "@nats-io/jetstream", "node"],
   rabbitmq: ["amqplib", "node"],
   postgres: ["@effect/sql-pg", "node"]
 }

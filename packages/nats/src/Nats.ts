@@ -29,6 +29,8 @@ export class Nats extends Context.Service<Nats, {
   readonly address: string
   /** Whether there is a connection now. */
   readonly isUp: () => boolean
+  /** The longest that one step takes, in milliseconds. */
+  readonly commandTimeout: number
   /** Ends when the server has seen all that was sent before. */
   readonly flush: Effect.Effect<void, Message.StoreUnavailable>
   /** Calls back each time the connection was replaced, until the scope closes. */
@@ -109,6 +111,7 @@ const make = (options: Options): Effect.Effect<Nats["Service"], Message.StoreUna
       connection,
       address,
       isUp: () => up,
+      commandTimeout: timeout,
       failure,
       flush: Effect.tryPromise({ try: () => connection.flush(), catch: failure }).pipe(
         Effect.timeoutOrElse({ duration: timeout, orElse: () => silent })

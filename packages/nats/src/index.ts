@@ -1,7 +1,8 @@
 /**
- * Heddle's broker on NATS.
+ * Heddle's broker on NATS, and its job store on JetStream.
  *
  * @since 0.1.0
  */
 export * as Nats from "./Nats.ts"
 export * as NatsBroker from "./NatsBroker.ts"
+export * as NatsJobStore from "./NatsJobStore.ts"

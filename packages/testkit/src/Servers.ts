@@ -131,7 +131,7 @@ export const postgres: Effect.Effect<Server, ServerError, Scope.Scope> = Effect.
 )
 
 /**
- * One NATS server, without JetStream. Ready in less than 0.1 s.
+ * One NATS server with JetStream, whose store is its data folder. Ready in less than 0.1 s.
  *
  * @since 0.1.0
  * @category nats

@@ -17,7 +17,7 @@
  *
  * @since 0.1.0
  */
-import { type BookedJob, JobBook } from "./internal/jobBook.ts"
+import { type BookedJob, JobBook, type JobRecord } from "./internal/jobBook.ts"
 import type { DeadLetter, Failure, Headers, JobEvent, JobInfo, Outcome, Stats } from "./Job.ts"
 import type { Entry, Settled, Settlement } from "./JobBackend.ts"
 
@@ -36,6 +36,23 @@ export interface Granted {
   readonly payload: Uint8Array
   readonly headers: Headers
   readonly age: number
+}
+
+export type { JobRecord } from "./internal/jobBook.ts"
+
+/**
+ * All that a machine knows at an instant: one that is built of it goes on as this one does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface State {
+  readonly now: number
+  readonly paused: boolean
+  readonly tokens: number
+  readonly jobs: ReadonlyArray<JobRecord>
+  /** The ids of the dead letters, oldest first. */
+  readonly dead: ReadonlyArray<string>
 }
 
 /**
@@ -64,6 +81,26 @@ export class JobMachine {
   /** All tokens are above `tokens`. */
   constructor(tokens = 0) {
     this.tokens = tokens
+  }
+
+  /** A machine that goes on where another was. */
+  static of({ dead, jobs, now, paused, tokens }: State): JobMachine {
+    const machine = new JobMachine(tokens)
+    machine.paused = paused
+    machine.book.restore(now, jobs, dead)
+    return machine
+  }
+
+  /** What `of` builds a machine of. */
+  state(now: number): State {
+    this.advance(now)
+    return {
+      now,
+      paused: this.paused,
+      tokens: this.tokens,
+      jobs: Array.from(this.book.jobs.values(), (job): JobRecord => ({ ...job })),
+      dead: Array.from(this.book.dead, ({ id }) => id)
+    }
   }
 
   /** Adds the jobs whose ids are not known: for each, whether it was added. */

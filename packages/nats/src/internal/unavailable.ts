@@ -13,6 +13,7 @@ const meaning = (text: string): string => {
 
 const meanings: ReadonlyArray<readonly [RegExp, string]> = [
   [/authorization|authentication/i, "refused the credentials: check the user name, the password or the token"],
+  [/jetstream is not enabled|jetstream not enabled/i, "has no JetStream: start it with -js, or give the account some"],
   [/permissions/i, "does not let this user do that: allow it to publish and subscribe below the prefix"],
   [/max.?payload/i, "takes no message of this size: raise max_payload"],
   [/timeout|timed out/i, "did not answer in time: see whether it is paused, overloaded or cut off"],

@@ -24,7 +24,7 @@ const node = (binary: Binary, name: string, port: number) =>
     name,
     port,
     url: `nats://127.0.0.1:${port}`,
-    command: () => [binary.path, "-a", "127.0.0.1", "-p", String(port)],
+    command: (data) => [binary.path, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", data],
     env: binary.env,
     ready: greets(port)
   })

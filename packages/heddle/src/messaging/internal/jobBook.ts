@@ -2,12 +2,14 @@ import type { Failure, Outcome } from "../Job.ts"
 import { type Entry, level } from "../JobBackend.ts"
 import { Heap } from "./Heap.ts"
 
-export interface BookedJob extends Entry {
+interface Mutable extends Entry {
   /** Its rank among those that came with it. */
   seq: number
-  readonly enqueued: number
+  enqueued: number
   /** When it can be claimed. */
   ready: number
+  /** When its claim ends, or it is forgotten, if it is claimed or has ended. */
+  due: number
   attempts: number
   state: "waiting" | "claimed" | "dead" | "ended"
   token: number
@@ -15,6 +17,17 @@ export interface BookedJob extends Entry {
   failure: Failure | undefined
   outcome: Outcome | undefined
   progress: Uint8Array | undefined
+}
+
+/**
+ * All that a queue knows of a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobRecord extends Readonly<Mutable> {}
+
+export interface BookedJob extends Mutable {
   /** Changes whenever what stands in a heap for the job no longer holds. */
   stamp: number
 }
@@ -46,6 +59,7 @@ export class JobBook {
       seq: 0,
       enqueued: now,
       ready: now + entry.delay,
+      due: Infinity,
       attempts: 0,
       state: "waiting",
       token: 0,
@@ -59,15 +73,34 @@ export class JobBook {
     this.join(now, job)
   }
 
+  /** Takes up jobs that another book has known, in its order; `dead` are the dead ones, in the order of their deaths. */
+  restore(now: number, records: ReadonlyArray<JobRecord>, dead: ReadonlyArray<string>): void {
+    const all = records.map((record): BookedJob => ({ ...record, stamp: 0 }))
+    for (const job of all) this.jobs.set(job.id, job)
+    for (const id of dead) {
+      const job = this.jobs.get(id)
+      if (job !== undefined) this.dead.add(job)
+    }
+    for (const job of all.toSorted((one, other) => one.seq - other.seq)) {
+      this.seq = job.seq
+      if (job.state === "waiting" || job.state === "claimed") this.line(job)
+      if (job.state === "waiting") this.wait(now, job)
+      else if (job.state !== "dead") this.dueAt(job, job.due)
+    }
+  }
+
   /** Comes behind all others, those of its key too. */
   join(now: number, job: BookedJob): void {
     job.seq = ++this.seq
-    if (job.key !== undefined) {
-      const line = this.keys.get(job.key)
-      if (line === undefined) this.keys.set(job.key, [job])
-      else line.push(job)
-    }
+    this.line(job)
     this.wait(now, job)
+  }
+
+  private line(job: BookedJob): void {
+    if (job.key === undefined) return
+    const line = this.keys.get(job.key)
+    if (line === undefined) this.keys.set(job.key, [job])
+    else line.push(job)
   }
 
   wait(now: number, job: BookedJob): void {
@@ -82,6 +115,7 @@ export class JobBook {
   /** Something is due for the job at that time, unless something else happens to it before. */
   dueAt(job: BookedJob, at: number): void {
     job.stamp++
+    job.due = at
     this.note(this.due, job, at)
   }
 
