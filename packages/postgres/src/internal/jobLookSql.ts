@@ -57,10 +57,6 @@ create or replace function ${s}.job_sweep_1(q text, micros int8, channel text) r
 declare
   j record;
 begin
-  if exists (select from ${s}.job o where o.queue = q and o.state = 'l' and o.first and o.ready <= micros) then
-    update ${s}.job o set state = 'w' where o.seq in (select i.seq from ${s}.job i
-      where i.queue = q and i.state = 'l' and i.first and i.ready <= micros limit 1000 for update skip locked);
-  end if;
   for j in select o.seq, o.attempts, o.most from ${s}.job o where o.queue = q and o.state = 'c' and o.until <= micros
     order by o.until, o.seq limit 1000 for update skip locked
   loop
@@ -70,6 +66,11 @@ begin
       perform ${s}.job_die_1(j.seq, format('its claim expired, and it has had all of its %s attempts', j.attempts), null, channel);
     end if;
   end loop;
+  -- Behind those who have died: the next of their key may be due.
+  if exists (select from ${s}.job o where o.queue = q and o.state = 'l' and o.first and o.ready <= micros) then
+    update ${s}.job o set state = 'w' where o.seq in (select i.seq from ${s}.job i
+      where i.queue = q and i.state = 'l' and i.first and i.ready <= micros limit 1000 for update skip locked);
+  end if;
   if exists (select from ${s}.job o where o.queue = q and o.state = 'e' and o.until <= micros) then
     delete from ${s}.job o where o.seq in (select i.seq from ${s}.job i
       where i.queue = q and i.state = 'e' and i.until <= micros limit 1000 for update skip locked);
