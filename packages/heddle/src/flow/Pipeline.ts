@@ -286,7 +286,7 @@ export const start = Effect.fnUntraced(function*<In, Out, E, R, E2, R2>(
     })
   }
   const run = new PipelineRun<R>(yield* Effect.context<never>(), yield* Clock.Clock, pipeline.name)
-  const outlet = new Outlet<Out, E | E2>()
+  const outlet = new Outlet<Out, E | E2>(() => run.stages.at(-1)?.eased())
   const first = pipeline.build<E2>(run, outlet)
   const close = Effect.sync(() => {
     run.close()
@@ -450,7 +450,7 @@ const statsOf = ({ stages }: Pick<PipelineRun<unknown>, "stages">, outlet: Outle
     out: outlet.delivered,
     failed: sum((stage) => stage.failed),
     dropped: sum((stage) => stage.dropped) + outlet.dropped,
-    inside: sum((stage) => stage.waiting + stage.running) + outlet.waiting,
+    inside: sum((stage) => stage.waiting + stage.running) + outlet.lent,
     stages: each
   }
 }

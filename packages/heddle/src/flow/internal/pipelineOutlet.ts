@@ -13,6 +13,8 @@ export interface Inlet<in A, in E> {
   /** Whether there is more than there is room for: each of those who put in may have done so once. */
   readonly over: boolean
   readonly room: Effect.Effect<void>
+  /** What it holds in the room of the stage before it. */
+  readonly lent: number
   /** No more will come, and why, if not because all is done. */
   readonly end: (cause: Cause.Cause<E> | undefined) => void
 }
@@ -27,29 +29,30 @@ class Done<A> implements Place<Done<A>> {
   }
 }
 
-/** The end of a pipeline. There is room for nothing: the last stage goes on when the consumer has taken what it has. */
+/**
+ * The end of a pipeline. It has no room of its own: what waits for the consumer stands in the room of the last stage, so that the
+ * stage need not wait for each item to be taken.
+ */
 export class Outlet<A, E> implements Inlet<A, E> {
   private readonly line = new Line<Done<A>>()
-  private readonly producers = new Waiters()
   private readonly consumers = new Waiters()
   private ended = false
   private cause: Cause.Cause<E> | undefined
+  private readonly taken: () => void
+  readonly full = false
+  readonly over = false
+  readonly room = Effect.void
   delivered = 0
   dropped = 0
 
-  get waiting(): number {
+  /** `taken` is called when the consumer has taken an item. */
+  constructor(taken: () => void) {
+    this.taken = taken
+  }
+
+  get lent(): number {
     return this.line.size
   }
-
-  get full(): boolean {
-    return this.over
-  }
-
-  get over(): boolean {
-    return this.line.size > 0 && !this.ended
-  }
-
-  readonly room: Effect.Effect<void> = Effect.suspend(() => this.producers.until(() => !this.over))
 
   push(item: A): void {
     this.line.push(new Done(item))
@@ -67,7 +70,7 @@ export class Outlet<A, E> implements Inlet<A, E> {
     const done = this.line.shift()
     if (done !== undefined) {
       this.delivered++
-      if (!this.over) this.producers.wakeAll()
+      this.taken()
       return Effect.succeed([done.item])
     }
     if (this.ended) return this.cause === undefined ? Cause.done() : Effect.failCause(this.cause)
@@ -80,6 +83,5 @@ export class Outlet<A, E> implements Inlet<A, E> {
     this.ended = true
     while (this.line.shift() !== undefined) this.dropped++
     this.consumers.wakeAll()
-    this.producers.wakeAll()
   }
 }

@@ -23,6 +23,7 @@ interface AnyStage<out R> {
   readonly spec: { readonly name: string; readonly concurrency: number }
   readonly counted: Stage<unknown, unknown, unknown, unknown, unknown>["counted"]
   readonly waiting: number
+  readonly eased: () => void
   readonly worker: Effect.Effect<void, never, R>
   readonly watch: (worker: Fiber.Fiber<void>) => void
   readonly close: () => void

@@ -79,17 +79,29 @@ export class Stage<A, B, F, E, R> implements Inlet<A, E> {
     return this.intake.size
   }
 
+  /** What stands in its room: what waits before it, and after the last stage what waits for the consumer. */
+  private get held(): number {
+    return this.intake.size + this.next.lent
+  }
+
   get full(): boolean {
-    return this.intake.size >= this.spec.capacity
+    return this.held >= this.spec.capacity
   }
 
   get over(): boolean {
-    return this.intake.size > this.spec.capacity
+    return this.held > this.spec.capacity
   }
+
+  readonly lent = 0
 
   /** Who waits is woken for half a buffer and not for each item: it is a turn of a fiber. */
   private get roomy(): boolean {
-    return this.intake.size <= Math.floor(this.spec.capacity / 2)
+    return this.held <= Math.floor(this.spec.capacity / 2)
+  }
+
+  /** Something has left its room. */
+  readonly eased = (): void => {
+    if (this.roomy) this.producers.wakeAll()
   }
 
   readonly room: Effect.Effect<void> = Effect.suspend(() => this.producers.until(() => this.roomy))
@@ -160,7 +172,7 @@ export class Stage<A, B, F, E, R> implements Inlet<A, E> {
     this.around.counts.depth--
     this.around.counts.active++
     this.pending?.push(job)
-    if (this.roomy) this.producers.wakeAll()
+    this.eased()
     return job
   }
 
