@@ -12,7 +12,10 @@ import * as WorkerRunner from "effect/workers/WorkerRunner"
 /** What a thread runs. */
 export type Program = Effect.Effect<void, WorkerError, WorkerRunner.WorkerRunnerPlatform>
 
-/** A thread that is a fiber: messages are cloned and arrive in order, and an end of it comes in the midst of what it does. */
+/**
+ * A thread that is a fiber: messages are cloned and arrive in order, and an end of it comes in the midst of what it does. What it says
+ * is on its way for a turn, and arrives before its end is known, unless it is one whose last words are lost.
+ */
 export class FakeThread {
   handle: (message: unknown) => void = () => {}
   /** What is said before anybody listens is kept until somebody does. */
@@ -20,16 +23,23 @@ export class FakeThread {
   readonly early: Array<unknown> = []
   exited: () => void = () => {}
   private readonly fiber: Fiber.Fiber<void, WorkerError>
-  constructor(program: Program, fork: (effect: Effect.Effect<void, WorkerError>) => Fiber.Fiber<void, WorkerError>) {
+  private readonly fork: (effect: Effect.Effect<void, WorkerError>) => Fiber.Fiber<void, WorkerError>
+  private under: ReadonlyArray<unknown> = []
+  constructor(
+    program: Program,
+    fork: (effect: Effect.Effect<void, WorkerError>) => Fiber.Fiber<void, WorkerError>,
+    losesLastWords: boolean
+  ) {
+    this.fork = fork
     const runner: WorkerRunner.WorkerRunner<unknown, unknown> = {
       run: (handler) =>
         Effect.suspend(() => {
           this.handle = (message) => void handler(0, message)
-          this.emit([0])
+          this.say([0])
           return Effect.never
         }),
       send: (port, message) => Effect.sync(() => runner.sendUnsafe(port, message)),
-      sendUnsafe: (_, message) => this.emit([1, structuredClone(message)])
+      sendUnsafe: (_, message) => this.say([1, structuredClone(message)])
     }
     const start = () => Effect.succeed(runner)
     const platform = WorkerRunner.WorkerRunnerPlatform.of({ start: start as never })
@@ -38,9 +48,22 @@ export class FakeThread {
     )
     this.fiber.addObserver(() => {
       this.handle = () => {}
+      const lastWords = losesLastWords ? [] : this.under
+      for (const message of lastWords) this.emit(message)
+      this.under = []
       this.emit = () => {}
       this.exited()
     })
+  }
+
+  private say(message: unknown): void {
+    this.under = [...this.under, message]
+    const arrive = Effect.sync(() => {
+      const [first, ...others] = this.under
+      this.under = others
+      if (first !== undefined) this.emit(first)
+    })
+    this.fork(Effect.andThen(Effect.yieldNow, arrive))
   }
 
   terminate(): void {
@@ -50,7 +73,8 @@ export class FakeThread {
 
 /** Threads of which the n-th runs what it is given. */
 export const fakeThreads = (
-  program: (id: number, terminate: () => void) => Program
+  program: (id: number, terminate: () => void) => Program,
+  { losesLastWords = false }: { readonly losesLastWords?: boolean } = {}
 ): Layer.Layer<Worker.WorkerPlatform | Worker.Spawner> =>
   Layer.merge(
     Layer.effect(
@@ -58,7 +82,7 @@ export const fakeThreads = (
       Effect.contextWith((context: Context.Context<never>) => {
         const fork = Effect.runForkWith(context)
         return Effect.succeed((id: number) => {
-          const thread: FakeThread = new FakeThread(program(id, () => thread.terminate()), fork)
+          const thread: FakeThread = new FakeThread(program(id, () => thread.terminate()), fork, losesLastWords)
           return thread
         })
       })

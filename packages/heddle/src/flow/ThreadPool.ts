@@ -27,6 +27,7 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Transferable from "effect/workers/Transferable"
 import type * as Worker from "effect/workers/Worker"
 import type { WorkerError } from "effect/workers/WorkerError"
@@ -97,15 +98,15 @@ export interface Options {
 }
 
 /**
- * What a pool is at a moment. `active` are tasks that a thread was sent.
+ * What a pool is at a moment. `size` is how many threads there shall be, `active` are tasks that a thread was sent.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Stats extends Omit<WorkerPool.Stats, "size"> {
+export interface Stats extends WorkerPool.Stats {
   /** How many threads are ready. */
   readonly ready: number
-  /** How many have ended and were replaced. */
+  /** How many have ended and were replaced, but for those that were too many. */
   readonly restarted: number
 }
 
@@ -182,6 +183,11 @@ export interface ThreadPool<T extends Tasks> {
       options: WorkerPool.TaskOptions
     ): Effect.Effect<T[Name]["success"]["Type"], T[Name]["error"]["Type"] | Refusal | TaskTimeout>
   }
+  /**
+   * Sets how many threads there are, 1 to 1,024. More come up beside those that are there. Of fewer, those that are too many do what they
+   * have begun, and end; what else they were sent goes to others. It waits for neither. A pool that is shut down stays as it is.
+   */
+  readonly resize: (size: number) => Effect.Effect<void, InvalidOption>
   /** Starts no more tasks. Those that run go on, and those that come are queued. */
   readonly pause: Effect.Effect<void>
   /** Ends a pause. */
@@ -196,6 +202,11 @@ export interface ThreadPool<T extends Tasks> {
   readonly drain: Effect.Effect<void>
   /** What it is now. */
   readonly stats: Effect.Effect<Stats>
+  /**
+   * What happens to it from now on, until it is closed; sizes are numbers of threads. Who reads too slowly misses the oldest of more
+   * than 64.
+   */
+  readonly changes: Stream.Stream<WorkerPool.Change>
   /**
    * Takes nothing more, and waits until all that was accepted has ended. When `within` is over it refuses what is queued, ends the threads
    * of what runs, and reports. Default: `drainFor`. The end of the scope does the same, and ends all threads.
@@ -290,20 +301,20 @@ export const make = <T extends Tasks>(
     const { name, recycleAfter = Infinity, size } = options
     const checked = checkOptions(options)
     if (checked instanceof InvalidOption) return yield* checked
-    const wrong = checkCount("recycleAfter", recycleAfter) ?? (size <= 1024 ? undefined : tooMany)
+    const wrong = checkCount("recycleAfter", recycleAfter) ?? checkThreads(size)
     if (wrong !== undefined) return yield* wrong
     const context = yield* Effect.context<Scope.Scope | Worker.WorkerPlatform | Worker.Spawner>()
     const label = name ?? "ThreadPool"
     const metrics = metricsOf(context, name)
-    const changes = yield* PubSub.sliding<WorkerPool.Change>(1)
+    const changes = yield* PubSub.sliding<WorkerPool.Change>(64)
     const pool = new TaskPool({ ...checked, name: label, context, metrics, changes })
     const threadScope = yield* Scope.fork(yield* Scope.Scope)
-    const holds = (jobs: number) => pool.resize(jobs)
-    const threads = new Threads({ size, recycleAfter, context, scope: threadScope, holds })
+    const holds = () => pool.hold(threads.room)
+    const threads: Threads = new Threads({ size, recycleAfter, context, scope: threadScope, holds })
     yield* Effect.addFinalizer(() =>
       Effect.andThen(pool.shutdown(checked.drainFor), Effect.sync(() => threads.close()))
     )
-    pool.resize(threads.room)
+    holds()
     yield* threads.start
     const run = (name: string, payload: unknown): Effect.Effect<unknown, unknown> => {
       const task = tasks[name]
@@ -333,13 +344,25 @@ export const make = <T extends Tasks>(
         const millis = checkMillis("deadline", deadline)
         return pool.submit(run(name, payload), { priority, deadline: millis instanceof InvalidOption ? 0 : millis })
       },
+      resize: (size: number) =>
+        Effect.suspend(() => {
+          const wrong = checkThreads(size)
+          if (wrong !== undefined) return Effect.fail(wrong)
+          const { size: from } = threads
+          const { closed, queued, waiting } = pool.stats
+          if (closed || size === from) return Effect.void
+          threads.resize(size)
+          const pending = queued + waiting
+          pool.publish({ _tag: "Resized", from, to: size, pending, utilisation: undefined })
+          return Effect.void
+        }),
       pause: Effect.sync(() => pool.pause()),
       resume: Effect.sync(() => pool.resume()),
       drain: pool.drain,
       stats: Effect.sync(() => {
-        const { size: _, ...stats } = pool.stats
-        return { ...stats, ready: threads.ready, restarted: threads.restarted }
+        return { ...pool.stats, size: threads.size, ready: threads.ready, restarted: threads.restarted }
       }),
+      changes: Stream.takeUntil(Stream.fromPubSub(changes), (change) => change._tag === "Closed"),
       shutdown: (within?: Duration.Input) => {
         const millis = within === undefined ? checked.drainFor : checkMillis("within", within)
         return millis instanceof InvalidOption ? Effect.fail(millis) : pool.shutdown(millis)
@@ -360,6 +383,9 @@ const sent = (
     return threads.cancel(job)
   })
 
-const tooMany = new InvalidOption({ option: "size", message: "size must be a whole number from 1 to 1,024" })
+const checkThreads = (size: number): InvalidOption | undefined =>
+  Number.isInteger(size) && size >= 1 && size <= 1024
+    ? undefined
+    : new InvalidOption({ option: "size", message: "size must be a whole number from 1 to 1,024" })
 
 const metricsOf = poolMetrics("thread_pool")

@@ -119,14 +119,20 @@ export class TaskPool implements Host {
   resize(size: number, utilisation?: number): void {
     const from = this.size
     if (size === from) return
-    const now = this.now()
     const pending = this.room.size
+    this.hold(size)
+    this.publish({ _tag: "Resized", from, to: size, pending, utilisation })
+  }
+
+  /** From now on so many run at a time, and nobody is told. */
+  hold(size: number): void {
+    const from = this.size
+    const now = this.now()
     this.pass(now)
     this.size = size
     this.gauge(from, size)
     if (size > from) this.pressedAt = now
     this.fill()
-    this.publish({ _tag: "Resized", from, to: size, pending, utilisation })
   }
 
   /** Looks once at how busy it was since the last look, and follows the rule. */
@@ -172,6 +178,10 @@ export class TaskPool implements Host {
         })
       })
     })
+  }
+
+  publish(change: Change): void {
+    PubSub.publishUnsafe(this.settings.changes, change)
   }
 
   report(cause: Cause.Cause<unknown>): void {
@@ -284,9 +294,5 @@ export class TaskPool implements Host {
   private gauge(from: number, to: number): void {
     const { counts } = this.settings.metrics
     for (const [size, sign] of [[from, -1], [to, 1]] as const) if (size < Infinity) counts.size += sign * size
-  }
-
-  private publish(change: Change): void {
-    PubSub.publishUnsafe(this.settings.changes, change)
   }
 }

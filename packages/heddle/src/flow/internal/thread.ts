@@ -56,8 +56,8 @@ export interface ThreadHost {
 export class Thread {
   /** `ending`: it was told to, and is given nothing more. */
   state: "starting" | "ready" | "ending" | "ended" = "ended"
-  /** It was ready since it was started. */
-  cameUp = false
+  /** It is one too many: it is given nothing more, and not started anew. */
+  leaving = false
   readonly sent = new Line<ThreadJob>()
   /** How many jobs it has done since it was started. */
   ran = 0
@@ -83,7 +83,6 @@ export class Thread {
   start(): void {
     const { context, scope } = this.host
     this.state = "starting"
-    this.cameUp = false
     this.ran = 0
     this.raw = undefined
     this.slots = new Slots()
@@ -145,7 +144,6 @@ export class Thread {
 
   /** It has its slots. Only now all goes to it directly: what the platform keeps until then ends the thread if it cannot be cloned. */
   private isUp(): void {
-    this.cameUp = true
     if (this.state === "starting") this.state = "ready"
     this.host.changed(this, undefined)
   }

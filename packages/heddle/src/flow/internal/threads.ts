@@ -21,40 +21,40 @@ export interface ThreadsOptions {
   readonly recycleAfter: number
   readonly context: Context.Context<Worker.WorkerPlatform | Worker.Spawner>
   readonly scope: Scope.Scope
-  /** Told how many jobs the threads can hold now. */
-  readonly holds: (jobs: number) => void
+  /** Told when the threads can hold more or fewer jobs than before. */
+  readonly holds: () => void
 }
 
 /**
  * Gives jobs to threads. Each thread has one ahead, and more where they are quick; a thread that has none takes what another was sent and
- * has not begun.
+ * has not begun. Of fewer threads than there are, those that are too many do what they have begun, and end.
  */
 export class Threads {
   /** How many have ended and were started anew. */
   restarted = 0
   private readonly options: ThreadsOptions
   private readonly now: () => number
-  private readonly all: ReadonlyArray<Thread>
+  private all: ReadonlyArray<Thread> = []
+  private made = 0
   private readonly waiting = new Line<ThreadJob>()
   private starters: Array<() => void> = []
   private depth = shallowest
   private closed = false
+  size: number
   constructor(options: ThreadsOptions) {
     this.options = options
     this.now = monotonic(Context.get(options.context, Clock.Clock))
-    const { context, scope, size } = options
-    const replied = (thread: Thread) => this.replied(thread)
-    const changed = (thread: Thread, cause: unknown) => this.changed(thread, cause)
-    this.all = Array.from({ length: size }, (_, number) => new Thread({ context, scope, number, replied, changed }))
+    this.size = options.size
+    this.all = Array.from({ length: options.size }, () => this.another())
   }
 
   /** How many jobs the threads can hold now. */
   get room(): number {
-    return this.depth * this.options.size
+    return this.depth * this.size
   }
 
   get ready(): number {
-    return this.all.filter(({ state }) => state === "ready").length
+    return this.all.filter(({ leaving, state }) => state === "ready" && !leaving).length
   }
 
   /** Starts them, and waits until each is ready or has ended. */
@@ -63,9 +63,28 @@ export class Threads {
     for (const thread of this.all) thread.start()
   })
 
+  /** New threads come up beside; what those that are too many have not begun goes to others. */
+  resize(size: number): void {
+    if (this.closed) return
+    this.size = size
+    for (const thread of this.all.filter(({ leaving }) => !leaving).slice(size)) this.retire(thread)
+    let missing = size - this.all.filter(({ leaving }) => !leaving).length
+    for (const thread of this.all) {
+      if (missing === 0) break
+      if (!thread.leaving || thread.state === "ending") continue
+      thread.leaving = false
+      missing--
+    }
+    const more = Array.from({ length: missing }, () => this.another())
+    this.all = [...this.all, ...more]
+    for (const thread of more) thread.start()
+    this.options.holds()
+    this.share()
+  }
+
   add(job: ThreadJob): void {
     this.waiting.push(job)
-    for (const thread of this.all) if (thread.state === "ended" && !this.closed) thread.start()
+    if (!this.closed) this.startEnded()
     this.share()
   }
 
@@ -91,6 +110,21 @@ export class Threads {
     for (const thread of this.all) thread.kill()
   }
 
+  private another(): Thread {
+    const { context, scope } = this.options
+    const replied = (thread: Thread) => this.replied(thread)
+    const changed = (thread: Thread, cause: unknown) => this.changed(thread, cause)
+    return new Thread({ context, scope, number: this.made++, replied, changed })
+  }
+
+  private retire(thread: Thread): void {
+    thread.leaving = true
+    if (thread.state === "ended") this.all = this.all.filter((one) => one !== thread)
+    const untouched = [...thread.sent].filter((job) => thread.takeBack(job))
+    for (const job of untouched) this.waiting.push(job)
+    if (thread.sent.size === 0) thread.kill()
+  }
+
   /** Only where no other job can have begun: where one has, the job has ended, and its reply is on its way. */
   private killFor(job: ThreadJob): void {
     const { thread } = job
@@ -113,7 +147,7 @@ export class Threads {
   }
 
   private isFree(thread: Thread): boolean {
-    return thread.state === "ready" && thread.sent.size < this.depth && thread.room &&
+    return thread.state === "ready" && !thread.leaving && thread.sent.size < this.depth && thread.room &&
       thread.ran + thread.sent.size < this.options.recycleAfter
   }
 
@@ -142,14 +176,15 @@ export class Threads {
     thread.repliedAt = now
     if (took < quick) this.deepen(Math.min(deepest, this.depth + 1))
     else if (took > slow) this.deepen(shallowest)
-    if (thread.ran >= this.options.recycleAfter && thread.sent.size === 0) thread.kill()
+    const over = thread.leaving || thread.ran >= this.options.recycleAfter
+    if (over && thread.sent.size === 0) thread.kill()
     else this.share()
   }
 
   private deepen(depth: number): void {
     if (depth === this.depth) return
     this.depth = depth
-    this.options.holds(this.room)
+    this.options.holds()
   }
 
   private changed(thread: Thread, cause: unknown): void {
@@ -162,22 +197,28 @@ export class Threads {
     this.share()
   }
 
-  /** What it had begun is lost; what it had not goes to others. One that has not even come up is tried again with the next job. */
+  /** What it had begun is lost; what it had not goes to others. One that has not even begun a job is tried again with the next. */
   private ended(thread: Thread, cause: unknown): void {
-    const { cameUp } = thread
-    thread.sent.drain((job) => {
-      if (thread.hasBegun(job)) job.answer([job.id, "crashed", cause])
-      else this.waiting.push(job)
-    })
+    const { leaving, ran } = thread
+    // All are looked at before anybody is told: who is told may bring the next job at once, and with it the thread starts anew.
+    const begun: Array<ThreadJob> = []
+    thread.sent.drain((job) => thread.hasBegun(job) ? void begun.push(job) : this.waiting.push(job))
+    if (leaving) this.all = this.all.filter((one) => one !== thread)
+    for (const job of begun) job.answer([job.id, "crashed", cause])
     if (this.closed) return
-    if (cameUp) {
+    if (leaving) {
+      if (this.waiting.size > 0) this.startEnded()
+    } else if (ran + begun.length > 0) {
       this.restarted++
-      if (thread.state === "ended") thread.start()
+      this.startEnded()
     } else if (this.all.every(({ state }) => state === "ended")) {
-      // Whoever is told may bring the next one at once.
       const all = [...this.waiting]
       this.waiting.drain(() => {})
       for (const job of all) job.answer([job.id, "notBegun", cause])
     }
+  }
+
+  private startEnded(): void {
+    for (const thread of this.all) if (thread.state === "ended") thread.start()
   }
 }
