@@ -7,9 +7,11 @@ export const matches: ReadonlyArray<Match> = [
     from: import.meta.url,
     count: 100_000,
     rounds: 9,
+    warmUps: 10,
     contenders: [
       ["the leanest lanes in Effect", "fan-out/lanes.ts"],
-      ["heddle", "fan-out/heddle.ts"],
+      ["heddle, `forEach`", "fan-out/heddle-each.ts"],
+      ["heddle, `gather`", "fan-out/heddle.ts"],
       ["Effect's forEach", "fan-out/effect.ts"],
       ["p-map", "fan-out/p-map.ts"],
       ["p-limit", "fan-out/p-limit.ts"],

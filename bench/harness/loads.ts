@@ -13,14 +13,13 @@ export interface Match {
   readonly from: string
   /** How many pieces of work a turn does. */
   readonly count: number
-  /** Counted rounds; two more come before them, for the compiler. */
   readonly rounds: number
+  /** Rounds before them that are not counted, for the compiler. Default 2. */
+  readonly warmUps?: number
 }
 
-const warmUps = 2
-
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
-export const match = ({ contenders, count, from, rounds, title }: Match) =>
+export const match = ({ contenders, count, from, rounds, title, warmUps = 2 }: Match) =>
   Effect.scoped(Effect.gen(function*() {
     const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url: "" }))
     const children = yield* Effect.forEach(entries, (entry) => startOne(entry, "loadWorker.ts", ["--expose-gc"]))

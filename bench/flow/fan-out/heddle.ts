@@ -1,4 +1,4 @@
-/** Heddle's FanOut: every outcome, in the order of the items. */
+/** Heddle's FanOut, `gather`: every outcome, in the order of the items. */
 import * as Effect from "effect/Effect"
 import { FanOut } from "heddle/flow"
 import type { Open } from "../../harness/Load.ts"

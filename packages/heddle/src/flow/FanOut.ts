@@ -167,7 +167,8 @@ export const gather = <A, B, E, R, SE = never, SR = never>(
  *
  * **When to use**
  *
- * Where Effect's `Effect.forEach` with `concurrency` does it, this does it for many items at less cost, and for a stream.
+ * For many items, or for those of a stream: it makes a fiber for each worker. For a handful Effect's `Effect.forEach` with
+ * `concurrency` is enough, which makes one for each item.
  *
  * **Interruption**
  *

@@ -1,10 +1,12 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
+import { Begun, Lane } from "./fanOutLane.ts"
 import { family } from "./flowMetrics.ts"
 
 const fanOuts = family("fan_out", {
@@ -60,7 +62,7 @@ export class Lanes<A, B, E, R, SE> {
   private fresh = 0
   private growing = false
   private closed = false
-  private defects = Cause.empty as Cause.Cause<never>
+  private defects: Cause.Cause<never> = Cause.empty
 
   constructor(work: Work<A, B, E, R, SE>, context: Context.Context<R>) {
     this.work = work
@@ -95,11 +97,11 @@ export class Lanes<A, B, E, R, SE> {
   })
 
   /** Whether an item can be begun. */
-  private get here(): boolean {
+  get here(): boolean {
     return this.at < this.items.length && this.started < this.limit && !this.closed
   }
 
-  private get canPull(): boolean {
+  get canPull(): boolean {
     return this.more !== undefined && !this.pulling && this.started < this.limit && !this.closed
   }
 
@@ -127,98 +129,78 @@ export class Lanes<A, B, E, R, SE> {
     this.work.over(exit)
   }
 
-  private fork(): void {
+  /** Takes the next item. Only where one is `here`. */
+  take(): Begun<A> {
     const { counts, latency } = this.tally
-    const { failed, record, task, workers } = this.work
-    let doing: "nothing yet" | "nothing" | "task" | "pull" = "nothing yet"
-    let index = 0
-    let item: A
-    let began = 0
+    const item = Arr.getUnsafe(this.items, this.at++)
+    const begun = new Begun(this.started++, item, latency === undefined ? 0 : latency.now())
+    counts.depth--
+    counts.active++
+    if (this.lanes < this.work.workers) this.grow()
+    return begun
+  }
 
-    const begin = (what: "task" | "pull") => {
-      if (doing === "nothing yet") this.fresh--
-      doing = what
-    }
-    const finish = (exit: Exit.Exit<B, E>) => {
-      doing = "nothing"
-      if (latency !== undefined) latency.took(latency.now() - began)
-      counts.active--
-      this.finished++
-      if (exit._tag === "Success") counts.completed++
-      else {
-        counts.failed++
-        this.failed++
-        if (this.closed) this.keep(exit.cause)
-        else if (failed !== undefined) {
-          this.closed = true
-          failed(exit.cause)
-        }
+  /** One that was taken has ended. */
+  finish({ index, item, since }: Begun<A>, exit: Exit.Exit<B, E>): void {
+    const { counts, latency } = this.tally
+    const { failed, record } = this.work
+    if (latency !== undefined) latency.took(latency.now() - since)
+    counts.active--
+    this.finished++
+    if (exit._tag === "Success") counts.completed++
+    else {
+      counts.failed++
+      this.failed++
+      if (this.closed) this.keep(exit.cause)
+      else if (failed !== undefined) {
+        this.closed = true
+        failed(exit.cause)
       }
-      record(index, item, exit)
     }
-    const tasks = Effect.whileLoop({
-      while: () => this.here,
-      body: () => {
-        begin("task")
-        item = this.items[this.at++]!
-        index = this.started++
-        counts.depth--
-        counts.active++
-        if (latency !== undefined) began = latency.now()
-        if (this.lanes < workers) this.grow()
-        return task(item, index)
-      },
-      step: (value) => finish(Exit.succeed(value))
-    })
-    // A task that fails ends the loop, and only then it is begun anew: one that succeeds pays nothing for it.
-    const each: Effect.Effect<void, never, R> = Effect.catchCause(tasks, (cause) => {
-      finish(Exit.failCause(cause))
-      return each
-    })
-    const pulled = (items: ReadonlyArray<A>) => {
-      doing = "nothing"
-      this.pulling = false
-      this.items = items
-      this.at = 0
-      counts.depth += items.length
-    }
-    const ended = (cause: Cause.Cause<SE | Cause.Done<unknown>>) => {
-      doing = "nothing"
-      this.pulling = false
-      this.more = undefined
-      const exit = Pull.doneExitFromCause(cause)
-      if (exit._tag === "Failure") this.broken = exit.cause
-    }
-    const lane = this.more === undefined ? each : Effect.whileLoop({
-      while: () => this.here || this.canPull,
-      body: () => {
-        if (this.here || this.more === undefined) return each
-        begin("pull")
-        this.pulling = true
-        return Effect.matchCause(this.more, { onFailure: ended, onSuccess: pulled })
-      },
-      step: () => {}
-    })
+    record(index, item, exit)
+  }
 
+  /** What brings the next items, for the one lane that asks for them at a time. */
+  ask(): Work<A, B, E, R, SE>["more"] {
+    this.pulling = true
+    return this.more
+  }
+
+  arrived(items: ReadonlyArray<A>): void {
+    this.pulling = false
+    this.items = items
+    this.at = 0
+    this.tally.counts.depth += items.length
+  }
+
+  /** There are no more items, or who asked for them was interrupted. */
+  sourceEnded(cause: Cause.Cause<SE | Cause.Done<unknown>>): void {
+    this.pulling = false
+    this.more = undefined
+    const exit = Pull.doneExitFromCause(cause)
+    if (exit._tag === "Failure") this.broken = exit.cause
+  }
+
+  /** A lane has got something to do for the first time. */
+  atWork(): void {
+    this.fresh--
+  }
+
+  private fork(): void {
+    const lane = new Lane(this, this.work.task, this.more !== undefined)
     this.lanes++
     this.fresh++
     // Known from its first step on: a task that ends everything at once may run before `runFork` returns.
     const known = Effect.withFiber((fiber) => {
       this.fibers.add(fiber)
-      return lane
+      return lane.run
     })
     const fiber = this.runFork(known)
     this.fibers.add(fiber)
     fiber.addObserver((exit) => {
       this.fibers.delete(fiber)
       this.lanes--
-      if (doing === "nothing yet") this.fresh--
-      if (exit._tag === "Failure") {
-        // The lanes were closed, which asks for no outcome of who is merely interrupted; or somebody interrupted this fiber alone.
-        const asked = !this.closed || !Cause.hasInterruptsOnly(exit.cause)
-        if (asked && doing === "task") finish(Exit.failCause(exit.cause))
-        else if (asked && doing === "pull") ended(exit.cause)
-      }
+      lane.ended(exit, this.closed)
       this.settle()
     })
   }

@@ -1,0 +1,10 @@
+/** Heddle's FanOut, all or nothing: the values, in the order of the items; the first failure ends all. */
+import * as Effect from "effect/Effect"
+import { FanOut } from "heddle/flow"
+import type { Open } from "../../harness/Load.ts"
+import { itemsOf, work, workers } from "./task.ts"
+
+const task = (item: number) => Effect.promise(() => work(item))
+
+export const open: Open = () =>
+  Promise.resolve({ run: (count) => Effect.runPromise(FanOut.forEach(itemsOf(count), task, { workers })) })

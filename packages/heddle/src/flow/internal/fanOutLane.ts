@@ -1,0 +1,85 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Lanes, Work } from "./fanOutLanes.ts"
+
+/** An item that is worked on. */
+export class Begun<A> {
+  readonly index: number
+  readonly item: A
+  /** When it was begun, in seconds: kept where somebody measures how long it takes. */
+  readonly since: number
+  constructor(index: number, item: A, since: number) {
+    this.index = index
+    this.item = item
+    this.since = since
+  }
+}
+
+/** One fiber of those that share the items: works on one after another, or asks for more, until there is nothing to do. */
+export class Lane<A, B, E, R, SE> {
+  readonly run: Effect.Effect<void, never, R>
+  private readonly lanes: Lanes<A, B, E, R, SE>
+  private doing: "nothing yet" | "nothing" | "pull" | Begun<A> = "nothing yet"
+
+  /** `asks`: there are more items than those that are here. */
+  constructor(lanes: Lanes<A, B, E, R, SE>, task: Work<A, B, E, R, SE>["task"], asks: boolean) {
+    this.lanes = lanes
+    const tasks = Effect.whileLoop({
+      while: () => lanes.here,
+      body: () => {
+        this.begin()
+        const begun = this.doing = lanes.take()
+        return task(begun.item, begun.index)
+      },
+      step: (value) => this.finish(Exit.succeed(value))
+    })
+    // A task that fails ends the loop, and only then it is begun anew: one that succeeds pays nothing for it.
+    const each: Effect.Effect<void, never, R> = Effect.catchCause(tasks, (cause) => {
+      this.finish(Exit.failCause(cause))
+      return each
+    })
+    const body = () => lanes.here ? each : this.pull()
+    this.run = asks ? Effect.whileLoop({ while: () => lanes.here || lanes.canPull, body, step: () => {} }) : each
+  }
+
+  /**
+   * Its fiber has ended. If that was in the midst of something, the lanes were closed, which asks for no outcome of who is merely
+   * interrupted; or somebody interrupted this fiber alone.
+   */
+  ended(exit: Exit.Exit<void>, closed: boolean): void {
+    const { doing } = this
+    this.begin()
+    if (exit._tag === "Success" || (closed && Cause.hasInterruptsOnly(exit.cause))) return
+    if (doing === "pull") this.lanes.sourceEnded(exit.cause)
+    else this.finish(Exit.failCause(exit.cause))
+  }
+
+  private begin(): void {
+    if (this.doing === "nothing yet") this.lanes.atWork()
+  }
+
+  private pull(): Effect.Effect<void, never, R> {
+    this.begin()
+    const more = this.lanes.ask()
+    if (more === undefined) return Effect.void
+    this.doing = "pull"
+    return Effect.matchCause(more, {
+      onFailure: (cause) => {
+        this.doing = "nothing"
+        this.lanes.sourceEnded(cause)
+      },
+      onSuccess: (items) => {
+        this.doing = "nothing"
+        this.lanes.arrived(items)
+      }
+    })
+  }
+
+  private finish(exit: Exit.Exit<B, E>): void {
+    const { doing } = this
+    if (typeof doing === "string") return
+    this.doing = "nothing"
+    this.lanes.finish(doing, exit)
+  }
+}
