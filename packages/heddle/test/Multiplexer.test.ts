@@ -157,6 +157,37 @@ describe("Multiplexer", () => {
       assert.deepStrictEqual(Object.entries(sources), before)
     }))
 
+  it.effect("AC-02.5 as said by onError: one that fails stops the others, which lose nothing, or is left out", () =>
+    Effect.gen(function*() {
+      const lives = { stream: Stream.range(1, 40).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sleep(10))) }
+      const fails = { stream: Stream.fromEffect(Effect.delay(Effect.fail("broken" as const), 25)) }
+      const left = yield* Multiplexer.make({ sources: { lives, fails: { ...fails, onError: "leaveOut" } } })
+      const stopped = yield* Multiplexer.make({ sources: { lives, fails } })
+      const all = yield* Effect.forkChild(Stream.runCollect(left.stream))
+      const seen: Array<unknown> = []
+      const some = yield* Effect.forkChild(
+        Stream.runForEach(stopped.stream, ({ value }) => Effect.sync(() => seen.push(value)))
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(all)).length, 40)
+      assert.strictEqual(yield* Effect.flip(Fiber.join(some)), "broken")
+      const { fails: failed, lives: other } = yield* stopped.stats
+      assert.deepStrictEqual([failed.state, other.state], ["failed", "stopped"])
+      assert.deepStrictEqual([other.offered, other.delivered, other.dropped], [seen.length, seen.length, 0])
+      assert.deepStrictEqual(seen, [1, 2])
+    }))
+
+  it.effect("AC-02.4 a full source drops its oldest, or what comes, and counts it", () =>
+    Effect.gen(function*() {
+      for (const [whenFull, rest] of [["dropOldest", [4, 5]], ["dropNewest", [1, 2]]] as const) {
+        const only = { stream: Stream.range(1, 5).pipe(Stream.rechunk(1)), buffer: 2, whenFull }
+        const { stats, stream } = yield* Multiplexer.make({ sources: { only } })
+        yield* settled
+        assert.deepInclude((yield* stats).only, { offered: 5, dropped: 3, waiting: 2 })
+        assert.deepStrictEqual(values(yield* Stream.runCollect(stream)), [...rest])
+      }
+    }))
+
   it.effect("AC-02.5 under saturation a low priority that ages is overtaken for a bounded time", () =>
     Effect.gen(function*() {
       const { stream } = yield* Multiplexer.make({

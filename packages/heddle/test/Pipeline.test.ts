@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -147,6 +148,39 @@ describe("Pipeline", () => {
       const [died] = failures(exit)
       assert.isTrue(died instanceof Pipeline.StageDied && died.stage === "buggy" && died.cause === bug)
     }))
+
+  it.effect("AC-05.4 a failure that stops keeps its type, and its cause tells the stage", () =>
+    Effect.gen(function*() {
+      const fails = (at: number) => (n: number) => n === at ? Effect.fail("bad") : Effect.succeed(n)
+      for (const order of ["input", "none"] as const) {
+        const pipeline = (first: number) =>
+          Pipeline.make<number>().pipe(
+            Pipeline.stage("first", fails(first), { order, concurrency: 2 }),
+            Pipeline.stage("second", fails(4), { order, concurrency: 2 })
+          )
+        for (const [first, stage] of [[3, "first"], [9, "second"]] as const) {
+          const { exit } = yield* outcome(pipeline(first), Stream.range(1, 8))
+          assert.deepStrictEqual(failures(exit), ["bad"])
+          assert.deepStrictEqual(Exit.isFailure(exit) && Pipeline.stageOf(exit.cause), Option.some(stage))
+        }
+      }
+      const dies = Pipeline.make<number>().pipe(Pipeline.stage("buggy", () => Effect.die("bug")))
+      const { exit: died } = yield* outcome(dies, Stream.range(1, 3))
+      assert.deepStrictEqual(Exit.isFailure(died) && Pipeline.stageOf(died.cause), Option.some("buggy"))
+      const fine = Pipeline.make<number>().pipe(Pipeline.stage("fine", double))
+      const { exit: broken } = yield* outcome(fine, Stream.fail("source"))
+      assert.deepStrictEqual(Exit.isFailure(broken) && Pipeline.stageOf(broken.cause), Option.none())
+    }))
+
+  it.effect("what is done waits for the consumer in the room of the last stage, which needs no turn for each", () =>
+    Effect.gen(function*() {
+      const pipeline = Pipeline.make<number>().pipe(Pipeline.stage("work", double, { buffer: 5 }))
+      const { stats, stream } = yield* Pipeline.start(pipeline, range(1, 100))
+      yield* settled
+      const [stalled] = (yield* stats).stages
+      assert.isTrue(stalled !== undefined && stalled.out >= 5 && stalled.in <= 5 + 1)
+      assert.strictEqual((yield* Stream.runCollect(Stream.take(stream, 3))).length, 3)
+    }).pipe(Effect.scoped))
 
   it.effect("AC-05.5 with a stalled consumer no more is taken from the source than buffers and workers hold", () =>
     Effect.gen(function*() {

@@ -18,9 +18,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Pipeable from "effect/Pipeable"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -59,7 +61,10 @@ export interface StageOptions<A, E, T extends Duration.Input | undefined = Durat
    * Default `"input"`.
    */
   readonly order?: "input" | "none" | { readonly key: (item: A) => unknown } | undefined
-  /** For how many items there is room before it, 1 or more, or `Infinity`. Default 16. */
+  /**
+   * For how many items there is room before it, 1 or more, or `Infinity`. What waits for the consumer after the last stage counts
+   * there. Default 16.
+   */
   readonly buffer?: number | undefined
   /** How an item that failed is tried again; its order and its key wait for it. Default: it is not. */
   readonly retry?: Schedule.Schedule<unknown, E | StageTimeout> | undefined
@@ -72,7 +77,8 @@ export interface StageOptions<A, E, T extends Duration.Input | undefined = Durat
  *
  * **Details**
  *
- * `"stop"` ends the pipeline: what the stage and those before it hold is dropped, what is past it goes on, then the output fails.
+ * `"stop"` ends the pipeline: what the stage and those before it hold is dropped, what is past it goes on, then the output fails with the
+ * item's own error; `stageOf` tells the stage from its cause.
  * In the order of input those before the failed item are done first. `"skip"` counts it and goes on. `{ route }` gives item, stage
  * and cause to an effect, and its worker goes on when that has ended: a dead letter sink with room holds back nobody.
  *
@@ -321,6 +327,30 @@ export const stream = <In, Out, E, R, E2, R2>(
 export const describe = (pipeline: Pipeline<never, unknown, unknown, unknown>): string => flowchart(pipeline.stages)
 
 /**
+ * In which stage the item failed that stopped a pipeline, by the cause that its output ended with. None where the source failed or
+ * somebody interrupted it.
+ *
+ * **Example** (Which of two stages it was)
+ *
+ * ```ts
+ * import { Effect, Option, Stream } from "effect"
+ * import { Pipeline } from "heddle/flow"
+ *
+ * const odd = (n: number) => n % 2 === 0 ? Effect.fail("even" as const) : Effect.succeed(n)
+ * const pipeline = Pipeline.make<number>().pipe(Pipeline.stage("check", odd), Pipeline.stage("check again", odd))
+ *
+ * const results = Stream.runCollect(Pipeline.stream(pipeline, Stream.make(1, 2)))
+ * const stage = Effect.map(Effect.flip(Effect.sandbox(results)), Pipeline.stageOf)
+ * await Effect.runPromise(stage) // => Option.some("check")
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const stageOf = (cause: Cause.Cause<unknown>): Option.Option<string> =>
+  Context.getOption(Cause.annotations(cause), FailedStage)
+
+/**
  * One attempt at an item took longer than its stage's `timeout`. Try it again later, or give it longer.
  *
  * @category errors
@@ -422,11 +452,17 @@ const attempts = <A, B, E, R>(
   return retry === undefined ? once : (item) => Effect.retry(Effect.suspend(() => once(item)), retry)
 }
 
-/** A failure as it is; a defect by the name of its stage. */
-const named = <E>(stage: string, cause: Cause.Cause<E>): Cause.Cause<E | StageDied> =>
-  Cause.hasDies(cause)
-    ? Cause.fail(new StageDied({ stage, message: `"${stage}" died of an item`, cause: Cause.squash(cause) }))
+/** A failure as it is, with the name of its stage beside it; a defect by that name. */
+const named = <E>(stage: string, cause: Cause.Cause<E>): Cause.Cause<E | StageDied> => {
+  const message = `"${stage}" died of an item`
+  const told: Cause.Cause<E | StageDied> = Cause.hasDies(cause)
+    ? Cause.fail(new StageDied({ stage, message, cause: Cause.squash(cause) }))
     : cause
+  return Cause.annotate(told, Context.make(FailedStage, stage))
+}
+
+/** Stands beside the reasons of a cause. */
+class FailedStage extends Context.Service<FailedStage, string>()("heddle/Pipeline/FailedStage") {}
 
 const checkName = (name: string, others: ReadonlyArray<Description>): InvalidOption | undefined =>
   name === "" || others.some((other) => other.name === name)
