@@ -77,14 +77,7 @@ export class TaskPool implements Host {
   ): Effect.Effect<A, E | Refusal, R> {
     return Effect.contextWith((context: Context.Context<R>) =>
       Effect.callback<A, E | Refusal>((resume) => {
-        const job = new PoolJob({
-          host: this,
-          cameAt: this.now(),
-          priority,
-          task,
-          context,
-          resume
-        })
+        const job = new PoolJob({ host: this, cameAt: this.now(), priority, task, context, resume })
         if (this.closed) return this.room.turnAway(job, this.errors.closed)
         if (deadline <= 0) return this.room.turnAway(job, this.errors.late)
         if (this.running.size < this.size && !this.paused && this.room.size === 0) {
@@ -258,9 +251,7 @@ export class TaskPool implements Host {
 
   private cut(): void {
     this.room.clear()
-    const all: Array<Entry> = []
-    for (let job = this.running.head; job !== undefined; job = job.behind) all.push(job)
-    for (const job of all) job.stop("cut", this.errors.cut)
+    for (const job of [...this.running]) job.stop("cut", this.errors.cut)
     this.rest()
   }
 
