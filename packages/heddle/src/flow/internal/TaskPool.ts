@@ -251,7 +251,8 @@ export class TaskPool implements Host {
 
   private cut(): void {
     this.room.clear()
-    for (const job of [...this.running]) job.stop("cut", this.errors.cut)
+    const all = Array.from(this.running)
+    for (const job of all) job.stop("cut", this.errors.cut)
     this.rest()
   }
 
