@@ -1,6 +1,6 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Servers } from "@heddle/testkit"
-import { kvStoreLaws, leaseStoreLaws } from "@heddle/testkit/laws"
+import { kvStoreLaws, leaseStoreLaws, logLaws } from "@heddle/testkit/laws"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { LeaseStore } from "heddle/coordination"
 import { Broker } from "heddle/messaging"
 import { Cluster, type Redis as Client } from "ioredis"
-import { Redis, RedisBroker, RedisKvStore, RedisLeaseStore } from "../src/index.ts"
+import { Redis, RedisBroker, RedisKvStore, RedisLeaseStore, RedisLogStore } from "../src/index.ts"
 import { kvKeys } from "../src/internal/kvSteps.ts"
 import { slotOf, tagOf } from "../src/internal/slots.ts"
 import * as Slots from "./clusterSlots.ts"
@@ -78,6 +78,8 @@ leaseStoreLaws("redis cluster", RedisLeaseStore.layer(options), {
   restart,
   remnants: Effect.map(onAll((redis) => redis.dbsize()), sum)
 })
+
+logLaws("redis cluster", RedisLogStore.layer({ cluster, commandTimeout: "2 seconds" }), { shared: true, restart })
 
 kvStoreLaws("redis cluster", RedisKvStore.layer({ cluster, commandTimeout: "2 seconds" }), {
   shared: true,

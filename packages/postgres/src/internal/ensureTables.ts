@@ -21,8 +21,9 @@ export const ensureTables = (
 ): Effect.Effect<void, Lease.StoreUnavailable> =>
   Effect.gen(function*() {
     const [found = []] = yield* postgres.run(
-      "select bool_and(to_regprocedure(f) is not null) from unnest($1::text[]) f",
-      [functions.map((name) => `${quoted(schema)}.${name}`)]
+      `select coalesce((select bool_and(to_regprocedure(f) is not null) from unnest($1::text[]) f), true)
+        and (select bool_and(to_regclass(format('%I.%I', $2::text, t)) is not null) from unnest($3::text[]) t)`,
+      [functions.map((name) => `${quoted(schema)}.${name}`), schema, tables]
     )
     if (found[0] !== true) yield* postgres.run(sql)
     const [allowed = []] = yield* postgres.run(
