@@ -5,11 +5,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { Lease } from "heddle/coordination"
 import { RateLimiter, RateLimiterStore, RateMachine } from "heddle/resilience"
+import { Machines } from "../src/resilience/internal/Machines.ts"
 
 rateLimiterLaws("memory", RateLimiterStore.layerMemory)
 
@@ -54,31 +56,50 @@ describe("the machine of rate limits", () => {
       )
     }), { arbitrary: { runs: 500 } })
 
-  it.effect.prop(
-    "a turn of a window comes back by a 32nd of it too late at most",
-    [steps],
-    ([all]) =>
+  const late = [["is exact with a limit of 5", 5, 1, 0], [
+    "is a 32nd of it too late at most with one of 50",
+    50,
+    10,
+    100 / 32
+  ]] as const
+  for (const [title, limit, scale, slack] of late) {
+    it.effect.prop(`when a turn of a window comes back ${title}`, [steps], ([all]) =>
       Effect.sync(() => {
-        const grants = granted({ algorithm: "window", limit: 5, per: 100, burst: 5 }, all)
+        const scaled = all.map((step) => ({ ...step, cost: step.cost * scale }))
+        const grants = granted({ algorithm: "window", limit, per: 100, burst: limit }, scaled)
+        assert.isAtMost(mostIn(100, grants), limit)
         for (const [index, { at, cost, wait }] of grants.entries()) {
           const before = grants.slice(0, index)
           if (wait === 0 || before.at(-1)?.at === at) continue
-          const kept = before.reduce((sum, grant) => sum + (grant.at > at - 100 - 100 / 32 ? grant.cost : 0), cost)
-          assert.isAbove(kept, 5)
+          const kept = before.reduce((sum, grant) => sum + (grant.at >= at - 100 - slack ? grant.cost : 0), cost)
+          assert.isAbove(kept, limit)
         }
-      }),
-    { arbitrary: { runs: 500 } }
-  )
+      }), { arbitrary: { runs: 500 } })
+  }
 
   it("a turn that was kept with others goes back, and nothing that is over does", () => {
+    const machine = new RateMachine.RateMachine({ algorithm: "window", limit: 60, per: 320, burst: 60 })
+    for (const now of [1, 4, 9]) assert.strictEqual(machine.reserve(now, 20, 0)._tag, "Granted")
+    assert.deepStrictEqual(machine.reserve(9, 20, 0), { _tag: "Refused", retryAfter: 320 })
+    machine.refund(4, 20)
+    machine.refund(4, 60)
+    machine.refund(11, 20)
+    assert.strictEqual(machine.reserve(20, 20, 0)._tag, "Granted")
+    assert.deepStrictEqual(machine.reserve(20, 20, 0), { _tag: "Refused", retryAfter: 309 })
+  })
+
+  it("turns of a small limit come back one by one, and what went back takes no room", () => {
     const machine = new RateMachine.RateMachine({ algorithm: "window", limit: 3, per: 320, burst: 3 })
     for (const now of [1, 4, 9]) assert.strictEqual(machine.reserve(now, 1, 0)._tag, "Granted")
-    assert.deepStrictEqual(machine.reserve(9, 1, 0), { _tag: "Refused", retryAfter: 320 })
-    machine.refund(4, 1)
-    machine.refund(4, 3)
-    machine.refund(11, 1)
-    assert.strictEqual(machine.reserve(20, 1, 0)._tag, "Granted")
-    assert.deepStrictEqual(machine.reserve(20, 1, 0), { _tag: "Refused", retryAfter: 309 })
+    assert.deepStrictEqual(machine.reserve(10, 1, 0), { _tag: "Refused", retryAfter: 311 })
+    machine.refund(9, 1)
+    for (let round = 0; round < 1000; round++) {
+      assert.strictEqual(machine.reserve(10 + round / 1000, 1, 0)._tag, "Granted")
+      machine.refund(10 + round / 1000, 1)
+    }
+    assert.isBelow(JSON.stringify(machine).length, 400)
+    for (const now of [10, 321, 324]) assert.strictEqual(machine.reserve(now, 1, 0)._tag, "Granted")
+    assert.deepStrictEqual(machine.reserve(324, 1, 0), { _tag: "Refused", retryAfter: 6 })
   })
 
   it.effect.prop(
@@ -131,6 +152,50 @@ describe("a rate limiter", () => {
       yield* TestClock.adjust(1)
       assert.strictEqual(yield* tagOf(api.take()), "went")
     }).pipe(provided))
+
+  it.effect("a store that counts here and one that is asked decide alike, and are counted alike", () =>
+    Effect.gen(function*() {
+      const { reserveUnsafe: _, ...asked } = yield* RateLimiterStore.RateLimiterStore
+      const near = yield* RateLimiter.make({ ...options, name: "near" })
+      const far = yield* Effect.provideService(
+        RateLimiter.make({ ...options, name: "far" }),
+        RateLimiterStore.RateLimiterStore,
+        asked
+      )
+      for (const pass of [0, 300, 10, 690, 1, 400, 0, 5000]) {
+        yield* TestClock.adjust(pass)
+        for (const cost of [2, 1, 1]) {
+          const both = yield* Effect.forEach([near, far], (api) => Effect.result(api.take({ key: "a", cost })))
+          const [here, there] = both.map((result) =>
+            Result.isFailure(result) ? { ...result.failure, limiter: "" } : "went"
+          )
+          assert.deepStrictEqual(here, there)
+        }
+      }
+      const counts = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
+        id === "heddle_rate_limiter_decisions_total"
+          ? [{ limiter: attributes?.["limiter"], decision: attributes?.["decision"], state }]
+          : []
+      )
+      const of = (name: string) =>
+        counts.filter(({ limiter }) => limiter === name).map(({ decision, state }) => ({ decision, state }))
+      assert.deepStrictEqual(of("near"), of("far"))
+    }).pipe(provided, Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it("keys that nobody asks for any more leave nothing in memory, while others are asked for", () => {
+    let now = 0
+    const machines = new Machines(() => now)
+    for (const algorithm of ["window", "gcra"] as const) {
+      const rule: RateMachine.Rule = { algorithm, limit: 2, per: 1000, burst: 1 }
+      const ask = (key: string) => machines.reserve({ key, rule, cost: 1, patience: 0 })
+      for (let key = 0; key < 10_000; key++, now++) {
+        assert.strictEqual(ask(`customer/${key}`)._tag, "Granted")
+        assert.isBelow(machines.size, 4000)
+      }
+      for (let call = 0; call < 5000; call++, now++) ask("one")
+      assert.isAtMost(machines.size, 1)
+    }
+  })
 
   it.effect("asks the store no more about what it knows to be refused", () =>
     Effect.gen(function*() {

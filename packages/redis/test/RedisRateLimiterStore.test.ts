@@ -28,22 +28,25 @@ class Server extends Context.Service<Server, Redis.Redis["Service"]>()("test/Ser
 }
 
 layer(Server.layer)("the script of rate limits", (test) => {
-  for (const algorithm of ["window", "gcra"] as const) {
+  const rules = [["window", 5, 1], ["window", 50, 10], ["gcra", 5, 1]] as const
+  for (const [algorithm, limit, scale] of rules) {
     test.effect.prop(
-      `decides as the machine does: ${algorithm}`,
+      `decides as the machine does: ${algorithm}, ${limit}`,
       [Schema.Array(Step).check(Schema.isMinLength(4), Schema.isMaxLength(25))],
       ([steps]) =>
         Effect.gen(function*() {
           const { commands } = yield* Server
-          const rule: RateMachine.Rule = { algorithm, limit: 5, per: 100, burst: 3 }
+          const burst = 3 * scale
+          const rule: RateMachine.Rule = { algorithm, limit, per: 100, burst }
           const machine = new RateMachine.RateMachine(rule)
           const key = `heddle:test:rate:${++keys}`
           let now = 1_800_000_000_000
-          for (const { back, cost, pass, patience } of steps) {
+          for (const { back, cost: times, pass, patience } of steps) {
+            const cost = times * scale
             now += pass
             const call = (...args: ReadonlyArray<string | number>) =>
               Effect.promise(() => commands.call("eval", [script.lua, 1, key, ...args, now * 1000]))
-            const reply = yield* call("reserve", algorithm, 5, 100, 3, cost, patience)
+            const reply = yield* call("reserve", algorithm, limit, 100, burst, cost, patience)
             const [granted, one, two] = Array.isArray(reply) ? reply : []
             const mine = machine.reserve(now, cost, patience)
             const shown = mine._tag === "Granted"
@@ -51,8 +54,8 @@ layer(Server.layer)("the script of rate limits", (test) => {
               : [0, mine.retryAfter.toFixed(3), undefined]
             assert.deepStrictEqual([granted, one, two], shown)
             if (back && mine._tag === "Granted") {
-              machine.refund(mine.at, 1)
-              yield* call("refund", algorithm, 5, 100, 1, mine.at.toFixed(3), 3)
+              machine.refund(mine.at, scale)
+              yield* call("refund", algorithm, limit, 100, scale, mine.at.toFixed(3), burst)
             }
           }
         }),

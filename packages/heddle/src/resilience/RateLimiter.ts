@@ -53,7 +53,7 @@ export interface Options {
   readonly limit: number
   readonly per: Duration.Input
   /**
-   * `window` (default): never more than `limit` in any span of `per`; remembers the last `per` in 32 slices. `gcra`: evenly, with a
+   * `window` (default): never more than `limit` in any span of `per`; remembers the last `per`, in 32 slices if `limit` is above 32. `gcra`: evenly, with a
    * burst after a rest; remembers one number.
    */
   readonly algorithm?: "window" | "gcra" | undefined
@@ -162,7 +162,7 @@ export const make = (options: Options): Effect.Effect<RateLimiter, InvalidOption
     const limit = yield* limitOf(options.name, rule, whenDown)
     return {
       name: options.name,
-      take: (call) => checkedCall(call, rule, (key, cost) => Effect.asVoid(limit.reserve(key, cost, 0))),
+      take: (call) => checkedCall(call, rule, (key, cost) => limit.take(key, cost)),
       reserve: (call) =>
         checkedCall(
           call,
@@ -252,7 +252,7 @@ const ruleOf = (
 }
 
 const checkedCall = <A, E>(
-  { cost = 1, key = "", waitFor = "30 seconds" }: CallOptions & { readonly waitFor?: Duration.Input | undefined } = {},
+  { cost = 1, key = "", waitFor = 30_000 }: CallOptions & { readonly waitFor?: Duration.Input | undefined } = {},
   rule: Rule,
   then: (key: string, cost: number, patience: number) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | InvalidOption> => {

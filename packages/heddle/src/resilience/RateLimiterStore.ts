@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { StoreUnavailable } from "../coordination/Lease.ts"
 import { monotonic } from "../internal/monotonic.ts"
-import { type Decision, RateMachine, type Rule } from "./RateMachine.ts"
+import { Machines } from "./internal/Machines.ts"
+import type { Decision, Rule } from "./RateMachine.ts"
 
 /**
  * What is asked of a store.
@@ -36,12 +37,14 @@ export class RateLimiterStore extends Context.Service<RateLimiterStore, {
   readonly backend: string
   /** Takes a turn in one trip, on the store's clock. */
   readonly reserve: (request: Request) => Effect.Effect<Decision, StoreUnavailable>
+  /** The same at once, where the turns are counted in this process. */
+  readonly reserveUnsafe?: (request: Request) => Decision
   /** Gives a turn back. `at` is what the decision said. */
   readonly refund: (request: Omit<Request, "patience">, at: number) => Effect.Effect<void, StoreUnavailable>
 }>()("heddle/RateLimiterStore") {}
 
 /**
- * Counts in this process, on its monotonic clock. Keys that have nothing to remember are dropped: each call looks at two.
+ * Counts in this process, on its monotonic clock. Keys that have nothing to remember are dropped: every sixteenth call looks at 32.
  *
  * @category layers
  * @since 0.1.0
@@ -49,30 +52,12 @@ export class RateLimiterStore extends Context.Service<RateLimiterStore, {
 export const layerMemory: Layer.Layer<RateLimiterStore> = Layer.effect(
   RateLimiterStore,
   Effect.map(Clock.Clock, (clock) => {
-    const now = monotonic(clock)
-    const machines = new Map<string, RateMachine>()
-    let looking = machines.entries()
-    const tidy = (at: number) => {
-      for (let looks = 0; looks < 2; looks++) {
-        const { done, value } = looking.next()
-        if (done === true) {
-          looking = machines.entries()
-          return
-        }
-        if (value[1].isIdle(at)) machines.delete(value[0])
-      }
-    }
+    const machines = new Machines(monotonic(clock))
     return {
       backend: "memory",
-      reserve: ({ cost, key, patience, rule }) =>
-        Effect.sync(() => {
-          const at = now()
-          tidy(at)
-          let machine = machines.get(key)
-          if (machine === undefined) machines.set(key, machine = new RateMachine(rule))
-          return machine.reserve(at, cost, patience)
-        }),
-      refund: ({ cost, key }, at) => Effect.sync(() => machines.get(key)?.refund(at, cost))
+      reserve: (request) => Effect.sync(() => machines.reserve(request)),
+      reserveUnsafe: (request) => machines.reserve(request),
+      refund: ({ cost, key }, at) => Effect.sync(() => machines.refund(key, at, cost))
     }
   })
 )

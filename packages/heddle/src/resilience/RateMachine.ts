@@ -10,8 +10,8 @@
  * How many may go.
  *
  * - `window`: never more than `limit` in any span of `per`, wherever it begins (a sliding-window log). It remembers the grants of the
- *   last `per`; those of a 32nd of it together, as of the last of them. So a key is small, and a turn comes back by a 32nd of `per` too
- *   late at most, never too early.
+ *   last `per`: each of them with a limit up to 32, so that a turn comes back at its moment; with a larger one those of a 32nd of `per`
+ *   together, as of the last of them, so that a key is small, and a turn comes back by a 32nd of `per` too late at most, never too early.
  * - `gcra`: `limit` in each `per` on average, evenly, and `burst` more at once after a rest (the generic cell rate algorithm of ATM,
  *   ITU-T I.371). It remembers one number. In a span of `per` there may be `limit + burst`.
  *
@@ -53,12 +53,17 @@ export const mostCost = ({ algorithm, burst, limit }: Rule): number => algorithm
  */
 export class RateMachine {
   private readonly rule: Rule
+  /** How much time one entry stands for. Times are told to a microsecond, as stores do. */
+  private readonly slice: number
   /** For `gcra`: when all that was granted has been worked off (the theoretical arrival time). */
   private busy = -Infinity
   /** For `window`: what was granted, oldest first, one for each slice of time. `at` is that of the last in it. */
   private readonly grants: Array<{ at: number; cost: number }> = []
+  /** The cost of all of `grants`. */
+  private held = 0
   constructor(rule: Rule) {
     this.rule = rule
+    this.slice = rule.limit <= slices ? 0.001 : rule.per / slices
   }
 
   /** Takes a turn that is at most `patience` away, behind all that were taken before. */
@@ -80,8 +85,12 @@ export class RateMachine {
       if (Math.abs(this.busy - this.rule.burst * this.interval - at) <= 0.002) this.busy -= cost * this.interval
       return
     }
-    const grant = this.grants.find((grant) => this.slice(grant.at) === this.slice(at))
-    if (grant !== undefined && grant.cost >= cost) grant.cost -= cost
+    const index = this.grants.findIndex((grant) => this.isTogether(grant.at, at))
+    const grant = this.grants[index]
+    if (grant === undefined || grant.cost < cost) return
+    grant.cost -= cost
+    this.held -= cost
+    if (grant.cost === 0) this.grants.splice(index, 1)
   }
 
   /** Whether it has nothing to remember. */
@@ -94,13 +103,14 @@ export class RateMachine {
     return this.rule.per / this.rule.limit
   }
 
-  private slice(at: number): number {
-    return Math.floor(at / (this.rule.per / 32))
+  private isTogether(one: number, other: number): boolean {
+    return one === other || Math.floor(one / this.slice) === Math.floor(other / this.slice)
   }
 
   private keep(at: number, cost: number): void {
-    const last = this.grants.at(-1)
-    if (last === undefined || this.slice(last.at) !== this.slice(at)) {
+    this.held += cost
+    const last = this.grants[this.grants.length - 1]
+    if (last === undefined || !this.isTogether(last.at, at)) {
       this.grants.push({ at, cost })
       return
     }
@@ -113,18 +123,26 @@ export class RateMachine {
   }
 
   private windowAt(now: number, cost: number): number {
-    const { limit, per } = this.rule
+    const { grants, rule: { limit, per } } = this
     let gone = 0
-    while ((this.grants[gone]?.at ?? Infinity) <= now - per) gone++
-    if (gone > 0) this.grants.splice(0, gone)
+    for (let grant = grants[0]; grant !== undefined && grant.at <= now - per; grant = grants[gone]) {
+      this.held -= grant.cost
+      gone++
+    }
+    if (gone > 0) grants.splice(0, gone)
+    const soonest = Math.max(now, grants[grants.length - 1]?.at ?? now)
+    if (this.held + cost <= limit) return soonest
     let sum = cost
-    for (let index = this.grants.length - 1; index >= 0; index--) {
-      const grant = this.grants[index]
+    for (let index = grants.length - 1; index >= 0; index--) {
+      const grant = grants[index]
       if (grant === undefined) break
       sum += grant.cost
       // This one must have left the window by then, and all that are older have.
-      if (sum > limit) return Math.max(now, grant.at + per, this.grants.at(-1)?.at ?? now)
+      if (sum > limit) return Math.max(soonest, grant.at + per)
     }
-    return Math.max(now, this.grants.at(-1)?.at ?? now)
+    return soonest
   }
 }
+
+/** How many entries a window has, about. */
+const slices = 32

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto"
  * KEYS[1]: the key. ARGV: `reserve`, algorithm, limit, per, burst, cost, patience; or `refund`, algorithm, limit, per, cost, at, burst. Times are
  * milliseconds. Answers `{ 1, at, wait }`, `{ 0, retryAfter }`, or nothing for a refund; numbers as text, for they have fractions.
  *
- * `gcra` keeps one number, `window` a list of `at:cost`, oldest first, one for each 32nd of `per`. Both end by themselves when there is nothing to remember.
+ * `gcra` keeps one number, `window` a list of `at:cost`, oldest first, one for each 32nd of `per` if the limit is above 32. Both end by themselves when there is nothing to remember.
  */
 const rateLua = (time: string): string => `
 ${time}
@@ -14,7 +14,8 @@ local now = micros / 1000
 local gcra = ARGV[2] == "gcra"
 local limit, per = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function text(value) return string.format("%.3f", value) end
-local function slice(at) return math.floor(at / (per / 32)) end
+local width = limit <= 32 and 0.001 or per / 32
+local function slice(at) return math.floor(at / width) end
 local function read(grant)
   local when, many = string.match(grant, "^(.-):(.*)$")
   return tonumber(when), tonumber(many)
@@ -34,7 +35,11 @@ if ARGV[1] == "refund" then
   for index, grant in ipairs(grants) do
     local when, many = read(grant)
     if slice(when) == slice(at) then
-      if many >= cost then redis.call("LSET", KEYS[1], index - 1, text(when) .. ":" .. (many - cost)) end
+      if many > cost then
+        redis.call("LSET", KEYS[1], index - 1, text(when) .. ":" .. (many - cost))
+      elseif many == cost then
+        redis.call("LREM", KEYS[1], 1, grant)
+      end
       return
     end
   end

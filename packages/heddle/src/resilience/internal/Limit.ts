@@ -33,47 +33,57 @@ export interface Turn {
   readonly refund: (cost: number) => Effect.Effect<void>
 }
 
-interface Refused {
-  readonly until: number
-  readonly cost: number
+/** What is known of a key. */
+interface Known {
+  /** Its name in the store. */
+  readonly key: string
+  /** Until when whoever costs so much is refused. */
+  until: number
+  cost: number
 }
 
-/** How many refusals are remembered before those that are over are forgotten. */
+/** How many keys are known before those that are not refused are forgotten. */
 const many = 10_000
+
+const free = { wait: 0, refund: () => Effect.void }
 
 /** One limit on a store: remembers refusals, and decides alone while the store is down. */
 export class Limit {
   private readonly settings: Settings
   private readonly counts: Tally<"granted" | "refused" | "remembered" | "down">
-  private readonly refused = new Map<string, Refused>()
+  private readonly known = new Map<string, Known>()
   private readonly alone = new Map<string, RateMachine>()
   constructor(settings: Settings) {
     this.settings = settings
     this.counts = decisionsOf(settings.context, settings.name)
   }
 
+  /** Goes now or not at all. */
+  take(key: string, cost: number): Effect.Effect<void, RateLimited | StoreUnavailable> {
+    const { rule, store: { reserveUnsafe } } = this.settings
+    if (reserveUnsafe === undefined) return Effect.asVoid(this.reserve(key, cost, 0))
+    return Effect.suspend(() => {
+      const known = this.knownOf(key)
+      const refusal = this.remembered(key, known, cost, 0)
+      if (refusal !== undefined) return refusal
+      const decision = reserveUnsafe({ key: known.key, rule, cost, patience: 0 })
+      if (decision._tag === "Refused") return this.refuse(key, known, cost, decision.retryAfter)
+      this.counts.granted++
+      return Effect.void
+    })
+  }
+
   reserve(key: string, cost: number, patience: number): Effect.Effect<Turn, RateLimited | StoreUnavailable> {
     return Effect.suspend(() => {
-      const { name, now, rule, store } = this.settings
-      const known = this.refused.get(key)
-      if (known !== undefined) {
-        const left = known.until - now()
-        // Who costs less, or waits longer, may get what the other did not.
-        if (left > patience && cost >= known.cost) {
-          this.counts.remembered++
-          return Effect.fail(this.refusal(key, left))
-        }
-        if (left <= 0) this.refused.delete(key)
-      }
-      const request = { key: `${name}/${key}`, rule, cost, patience }
+      const { rule, store } = this.settings
+      const known = this.knownOf(key)
+      const refusal = this.remembered(key, known, cost, patience)
+      if (refusal !== undefined) return refusal
+      const request = { key: known.key, rule, cost, patience }
       return Effect.matchEffect(store.reserve(request), {
         onFailure: (error) => this.without(error, key, cost, patience),
         onSuccess: (decision): Effect.Effect<Turn, RateLimited> => {
-          if (decision._tag === "Refused") {
-            this.counts.refused++
-            this.remember(key, { until: now() + decision.retryAfter, cost })
-            return Effect.fail(this.refusal(key, decision.retryAfter))
-          }
+          if (decision._tag === "Refused") return this.refuse(key, known, cost, decision.retryAfter)
           this.counts.granted++
           return Effect.succeed({
             wait: decision.wait,
@@ -104,7 +114,7 @@ export class Limit {
     const { now, rule, whenDown } = this.settings
     this.counts.down++
     if (whenDown === "fail") return Effect.fail(error)
-    if (whenDown === "allow") return Effect.succeed({ wait: 0, refund: () => Effect.void })
+    if (whenDown === "allow") return Effect.succeed(free)
     const part = (whole: number) => Math.max(1, Math.floor(whole * whenDown.share))
     if (this.alone.size > many) this.alone.clear()
     let machine = this.alone.get(key)
@@ -120,13 +130,38 @@ export class Limit {
     })
   }
 
-  private remember(key: string, refused: Refused): void {
-    if (this.refused.size >= many) {
+  /** Whether the refusal of before still holds. Who costs less, or waits longer, may get what the other did not. */
+  private remembered(
+    key: string,
+    known: Known,
+    cost: number,
+    patience: number
+  ): Effect.Effect<never, RateLimited> | undefined {
+    if (known.until === -Infinity || cost < known.cost) return undefined
+    const left = known.until - this.settings.now()
+    if (left <= patience) return undefined
+    this.counts.remembered++
+    return Effect.fail(this.refusal(key, left))
+  }
+
+  private refuse(key: string, known: Known, cost: number, retryAfter: number): Effect.Effect<never, RateLimited> {
+    this.counts.refused++
+    known.until = this.settings.now() + retryAfter
+    known.cost = cost
+    return Effect.fail(this.refusal(key, retryAfter))
+  }
+
+  private knownOf(key: string): Known {
+    const found = this.known.get(key)
+    if (found !== undefined) return found
+    if (this.known.size >= many) {
       const now = this.settings.now()
-      for (const [key, { until }] of this.refused) if (until <= now) this.refused.delete(key)
-      if (this.refused.size >= many) this.refused.clear()
+      for (const [key, { until }] of this.known) if (until <= now) this.known.delete(key)
+      if (this.known.size >= many) this.known.clear()
     }
-    this.refused.set(key, refused)
+    const known = { key: `${this.settings.name}/${key}`, until: -Infinity, cost: 0 }
+    this.known.set(key, known)
+    return known
   }
 
   private refusal(key: string, retryAfter: number): RateLimited {
