@@ -1,4 +1,4 @@
-/** What a contender without a server brings: a way to do so many pieces of one work. */
+/** What a contender brings: a way to do so many pieces of one work. */
 import * as Schema from "effect/Schema"
 
 export interface Load {
@@ -6,8 +6,11 @@ export interface Load {
   readonly run: (count: number) => Promise<unknown>
 }
 
-/** A contender is one file that exports `open`. It runs in a process of its own, which ends when the work does. */
-export type Open = () => Promise<Load>
+/**
+ * A contender is one file that exports `open`. It runs in a process of its own, which ends when the work does. It is told the address of
+ * the server, if there is one.
+ */
+export type Open = (url: string) => Promise<Load>
 
 export const Weight = Schema.Struct({
   count: Schema.Int,

@@ -1,4 +1,4 @@
-/** A process that runs one `Load`: `loadWorker.ts <module>`, told over its channel how many pieces to do. */
+/** A process that runs one `Load`: `loadWorker.ts <module> <url>`, told over its channel how many pieces to do. */
 import * as Schema from "effect/Schema"
 import { GCProfiler } from "node:v8"
 import type { Load, Open, Weight } from "./Load.ts"
@@ -19,9 +19,9 @@ const perform = async (load: Load, count: number): Promise<Weight> => {
   return { count, seconds, cpuMicros: user + system, heap: (Math.max(after, ...collected) - before) / 1e6 }
 }
 
-const [module = ""] = process.argv.slice(2)
+const [module = "", url = ""] = process.argv.slice(2)
 const { open }: { readonly open: Open } = await import(module)
-const load = await open()
+const load = await open(url)
 
 process.on("message", (message) => {
   void perform(load, Schema.decodeUnknownSync(Schema.Int)(message)).then((weight) => process.send?.(weight))

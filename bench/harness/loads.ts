@@ -1,6 +1,8 @@
-/** Contenders without a server, side by side: rounds in an order that rotates, as a table of rates, ratios and heap. */
+/** Contenders side by side, with a server or without: rounds in an order that rotates, as a table of rates, ratios and heap. */
+import type { Servers } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { answer, type Entry, startOne } from "./Crew.ts"
 import { Weight } from "./Load.ts"
 import { median, round, table } from "./stats.ts"
@@ -16,12 +18,17 @@ export interface Match {
   readonly rounds: number
   /** Rounds before them that are not counted, for the compiler. Default 2. */
   readonly warmUps?: number
+  /** What all of them talk to. */
+  readonly server?: Effect.Effect<{ readonly url: string }, Effect.Error<typeof Servers.redis>, Scope.Scope> | undefined
 }
 
+const nowhere = Effect.succeed({ url: "" })
+
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
-export const match = ({ contenders, count, from, rounds, title, warmUps = 2 }: Match) =>
+export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
   Effect.scoped(Effect.gen(function*() {
-    const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url: "" }))
+    const { url } = yield* server
+    const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url }))
     const children = yield* Effect.forEach(entries, (entry) => startOne(entry, "loadWorker.ts", ["--expose-gc"]))
     const weights = entries.map(() => new Array<Weight>())
     for (let turn = 0; turn < rounds + warmUps; turn++) {

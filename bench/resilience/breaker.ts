@@ -1,4 +1,5 @@
 /** A call that succeeds, and one that is refused, through a circuit breaker. */
+import { Servers } from "@heddle/testkit"
 import type { Match } from "../harness/loads.ts"
 
 const from = import.meta.url
@@ -30,6 +31,17 @@ export const matches: ReadonlyArray<Match> = [
       ["cockatiel", "breaker/cockatiel-open.ts"],
       ["opossum", "breaker/opossum-open.ts"],
       ["mollitia", "breaker/mollitia-open.ts"]
+    ]
+  },
+  {
+    title: "Circuit breaker that a fleet shares, on Redis, 64 in flight: calls a second",
+    from,
+    count: 10_000,
+    rounds: 3,
+    server: Servers.redis,
+    contenders: [
+      ["heddle", "breaker-redis/heddle.ts"],
+      ["Effect's CircuitBreaker", "breaker-redis/effect.ts"]
     ]
   }
 ]

@@ -14,7 +14,8 @@ it.effect("everybody gets an answer, on the bad day an old one, and the index is
     assert.deepStrictEqual([fresh(before), before.length, fresh(after), after.length], [25, 25, 25, 25])
     assert.strictEqual(during.length, 50)
     assert.isAbove(during.length - fresh(during), 10)
-    assert.isBelow(reached, 100)
-    assert.deepStrictEqual(Policy.worst(policy), { attempts: 3, millis: 1300 })
+    // Some of 100 searches were answered from the cache, or refused.
+    assert.isBelow(reached, 70)
+    assert.deepStrictEqual(Policy.worst(policy), { attempts: 3, millis: 2000 })
     assert.deepStrictEqual(Policy.warnings(policy), [])
   }))

@@ -1,20 +1,27 @@
-// A search service guards its index with five layers, and tries them out against faults that it makes itself.
+// A search service guards its index with seven layers, and tries them out against faults that it makes itself.
 //   node --conditions=@heddle/source examples/26-policy/main.ts
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { Bulkhead, CircuitBreaker, Policy, Retry } from "heddle/resilience"
+import * as Schema from "effect/Schema"
+import { Bulkhead, CircuitBreaker, Policy, RateLimiter, RateLimiterStore, Retry } from "heddle/resilience"
 import { fileURLToPath } from "node:url"
 
-/** Outermost first: an old answer in any case, 2 seconds in all, 3 attempts, each counted by the breaker and bounded. */
+/**
+ * Outermost first: an old answer in any case, 2 seconds in all, the last answer of the same words for a moment, no more calls than the
+ * index sells, 3 attempts, each counted by the breaker and bounded.
+ */
 const guards = Effect.gen(function*() {
   const retry = yield* Retry.make({ name: "index", times: 2, longest: "200 millis" })
   const breaker = yield* CircuitBreaker.make({ name: "index", openFor: "1 second" })
   const bulkhead = yield* Bulkhead.make({ name: "index", running: 10 })
+  const limiter = yield* RateLimiter.make({ name: "index", limit: 100, per: "1 second" })
   return Policy.compose(
     Policy.fallback("old answer", () => Effect.succeed("old")),
     yield* Policy.timeout("2 seconds", "search"),
+    yield* Policy.cache({ name: "answers", timeToLive: "200 millis", keeps: Schema.is(Schema.Literal("fresh")) }),
+    Policy.rateLimiter(limiter, { waitFor: "100 millis" }),
     Policy.retry(retry),
     Policy.breaker(breaker),
     Policy.bulkhead(bulkhead),
@@ -37,8 +44,14 @@ export const scene = Effect.gen(function*() {
     reached++
     return Effect.as(Effect.sleep("20 millis"), "fresh" as const)
   })
-  const search = Policy.compose(policy, weather.policy).run(index)
-  const searches = (count: number) => Effect.replicateEffect(Effect.delay(search, "10 millis"), count)
+  const search = (words: string) =>
+    Policy.compose(policy, weather.policy).run(index).pipe(Effect.provideService(Policy.CacheKey, words))
+  /** Everybody looks for one of the same five words. */
+  const searches = (count: number) =>
+    Effect.forEach(
+      Array.from({ length: count }),
+      (_, caller) => Effect.delay(search(`word ${caller % 5}`), "10 millis")
+    )
 
   const before = yield* searches(25)
   yield* weather.exchange(faults)
@@ -47,7 +60,7 @@ export const scene = Effect.gen(function*() {
   yield* Effect.sleep("1 second")
   const after = yield* searches(25)
   return { policy, before, during, after, reached }
-}).pipe(Random.withSeed("a bad day"))
+}).pipe(Effect.provide(RateLimiterStore.layerMemory), Random.withSeed("a bad day"))
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   NodeRuntime.runMain(Effect.gen(function*() {

@@ -6,11 +6,13 @@ import { repeat } from "../repeat.ts"
 export const open: Open = () =>
   Effect.runPromise(
     Effect.map(RateLimiter.make, (limiter) =>
-      repeat(limiter.consume({
-        algorithm: "fixed-window",
-        onExceeded: "fail",
-        window: "1 minute",
-        limit: 100_000_000,
-        key: "customer/7"
-      }))).pipe(Effect.provide(RateLimiter.layerStoreMemory))
+      repeat(Effect.suspend(() =>
+        limiter.consume({
+          algorithm: "fixed-window",
+          onExceeded: "fail",
+          window: "1 minute",
+          limit: 100_000_000,
+          key: "customer/7"
+        })
+      ))).pipe(Effect.provide(RateLimiter.layerStoreMemory))
   )

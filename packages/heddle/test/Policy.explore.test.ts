@@ -92,4 +92,54 @@ describe("a policy, under every kind of interleaving", () => {
       })
       assert.isAbove(report.points, 20)
     }))
+
+  const cached = Effect.gen(function*() {
+    const keeps = (value: unknown): value is number => typeof value === "number"
+    const cache = yield* Policy.cache({ name: "c", timeToLive: "1 minute", keeps })
+    const world = { calls: 0, answers: Array<number>() }
+    const ask = (end: Effect.Effect<number, string>) =>
+      cache.run(Effect.suspend(() => (world.calls++, Effect.andThen(Effect.sleep(1), end)))).pipe(
+        Effect.tap((answer) => Effect.sync(() => world.answers.push(answer))),
+        Effect.provideService(Policy.CacheKey, "key"),
+        Effect.exit
+      )
+    return Object.assign(world, { ask })
+  })
+
+  it.live(
+    "a cache answers all who ask from one call, and nobody waits for one that left",
+    () =>
+      Effect.gen(function*() {
+        const program = Effect.gen(function*() {
+          const world = yield* cached
+          const leaver = yield* Effect.forkChild(world.ask(Effect.never))
+          yield* Effect.yieldNow
+          yield* Fiber.interrupt(leaver)
+          const before = world.calls
+          const asking = Array.from({ length: 4 }, (_, index) => world.ask(Effect.succeed(index)))
+          yield* Effect.all(asking, { concurrency: "unbounded" })
+          if (world.calls !== before + 1) return yield* Effect.die(`${world.calls - before} calls`)
+          if (new Set(world.answers).size !== 1) return yield* Effect.die("two answers")
+        })
+        yield* Explore.run(program, { runs: 1000 })
+        yield* Explore.run(program, { runs: 500, strategy: Explore.pct() })
+      }),
+    60_000
+  )
+
+  it.live("a cache lets the others go on wherever a caller is interrupted", () =>
+    Effect.gen(function*() {
+      const report = yield* InterruptSweep.run({
+        setup: cached,
+        program: ({ ask }) =>
+          Effect.all([ask(Effect.fail("busy")), ask(Effect.succeed(1)), ask(Effect.succeed(2))], {
+            concurrency: "unbounded"
+          }),
+        invariant: ({ ask }) =>
+          Effect.flatMap(ask(Effect.succeed(3)), (exit) =>
+            exit._tag === "Success" ? Effect.void : Effect.die("no answer")),
+        target: "all"
+      })
+      assert.isAbove(report.points, 10)
+    }))
 })

@@ -4,9 +4,18 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { TestClock } from "effect/testing"
-import { Bulkhead, CircuitBreaker, type InvalidOption, Policy, Retry } from "heddle/resilience"
+import {
+  Bulkhead,
+  CircuitBreaker,
+  type InvalidOption,
+  Policy,
+  RateLimiter,
+  RateLimiterStore,
+  Retry
+} from "heddle/resilience"
 
 /** Runs it while time passes, and says how long it took. */
 const timed = <A, E>(program: Effect.Effect<A, E>) =>
@@ -28,6 +37,8 @@ const tagOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
 
 const spaced = (times: number, longest = 100) =>
   Effect.map(Retry.make({ name: "r", times, schedule: Schedule.spaced(longest), longest }), Policy.retry)
+
+const keeps = (value: unknown): value is number => typeof value === "number"
 
 /** A layer that only says that it was entered and left. */
 const noting = (notes: Array<string>, name: string) =>
@@ -90,12 +101,36 @@ describe("a policy", () => {
       assert.deepStrictEqual(ends, [["bad"], "Die", "Yours", "Other", null, "fine"])
     }))
 
+  it.effect("waits for a turn of a rate limiter as long as it says, or refuses", () =>
+    Effect.gen(function*() {
+      const limiter = yield* RateLimiter.make({ name: "api", limit: 1, per: "1 second" })
+      const patient = Policy.rateLimiter(limiter, { key: "a", waitFor: 1500 })
+      const [, took] = yield* timed(Effect.all([patient.run(Effect.void), patient.run(Effect.void)]))
+      assert.strictEqual(took, 1000)
+      const brief = Policy.rateLimiter(limiter, { key: "b", waitFor: 0 })
+      const answers = [
+        yield* Effect.exit(brief.run(Effect.succeed(1))),
+        yield* Effect.exit(brief.run(Effect.succeed(2)))
+      ]
+      assert.deepStrictEqual(answers.map(tagOf), [1, "RateLimited"])
+      const wrong = Policy.rateLimiter(limiter, { cost: 2 })
+      assert.strictEqual(tagOf(yield* Effect.exit(wrong.run(Effect.void))), "InvalidOption")
+      assert.deepStrictEqual(Policy.worst(patient, 10), { attempts: 1, millis: 1510 })
+      assert.deepStrictEqual(Policy.worst(Policy.rateLimiter(limiter), 10), { attempts: 1, millis: 30_010 })
+      const told = [Policy.describe(patient).text.split("\n")[0], Policy.describe(brief).text.split("\n")[0]]
+      assert.deepStrictEqual(told, ["rate limiter api, waits 1500 ms", "rate limiter api, nobody waits"])
+    }).pipe(Effect.provide(RateLimiterStore.layerMemory)))
+
   it.effect("refuses options that mean nothing", () =>
     Effect.gen(function*() {
       const refused: ReadonlyArray<Effect.Effect<unknown, InvalidOption>> = [
         Policy.timeout(0),
         Policy.timeout(Infinity),
         Policy.timeout(1, ""),
+        Policy.cache({ name: "", timeToLive: 1, keeps }),
+        Policy.cache({ name: "c", timeToLive: NaN, keeps }),
+        Policy.cache({ name: "c", timeToLive: 0, keeps }),
+        Policy.cache({ name: "c", timeToLive: 1, keeps, most: 0 }),
         Policy.faults({ name: "" }),
         Policy.faults({ name: "f", failure: { rate: 0, error: "e" } }),
         Policy.faults({ name: "f", outcome: { rate: 1.1, value: 1 } }),
@@ -103,8 +138,81 @@ describe("a policy", () => {
         Policy.faults({ name: "f", latency: { rate: 1, time: NaN } })
       ]
       const options = yield* Effect.forEach(refused, (made) => Effect.map(Effect.flip(made), ({ option }) => option))
-      const expected = ["time", "time", "name", "name", "failure.rate", "outcome.rate", "latency.rate", "latency.time"]
+      const ofCaches = ["name", "timeToLive", "timeToLive", "most"]
+      const ofFaults = ["name", "failure.rate", "outcome.rate", "latency.rate", "latency.time"]
+      const expected = ["time", "time", "name", ...ofCaches, ...ofFaults]
       assert.deepStrictEqual(options, expected)
+    }))
+})
+
+describe("a cache in a policy", () => {
+  const make = Effect.gen(function*() {
+    const cache = yield* Policy.cache({ name: "c", timeToLive: 1000, most: 2, keeps })
+    let calls = 0
+    const call = Effect.suspend(() => Effect.succeed(++calls))
+    const ask = <A, E>(key: string | undefined, call: Effect.Effect<A, E>) =>
+      Effect.provideService(cache.run(call), Policy.CacheKey, key)
+    return { ask, cache, call, calls: () => calls }
+  })
+
+  it.effect("answers from the last call of a key, until its time is over or others took its place", () =>
+    Effect.gen(function*() {
+      const { ask, call } = yield* make
+      const asked = (keys: ReadonlyArray<string | undefined>) => Effect.forEach(keys, (key) => ask(key, call))
+      assert.deepStrictEqual(yield* asked(["a", "a", "b", "a", undefined, undefined]), [1, 1, 2, 1, 3, 4])
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(yield* asked(["a"]), [1])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* asked(["a", "c", "a", "d", "c", "a"]), [5, 6, 5, 7, 8, 9])
+    }))
+
+  it.effect("keeps neither failures nor what it does not know", () =>
+    Effect.gen(function*() {
+      const { ask, call } = yield* make
+      assert.strictEqual(yield* Effect.flip(ask("a", Effect.fail("down"))), "down")
+      assert.strictEqual(yield* ask("a", Effect.succeed("text")), "text")
+      assert.strictEqual(yield* ask("a", call), 1)
+      assert.strictEqual(yield* ask("a", Effect.fail("down")), 1)
+    }))
+
+  it.effect("makes one call for all who ask at once; where it fails, each makes its own", () =>
+    Effect.gen(function*() {
+      const { ask, call, calls } = yield* make
+      const slow = Effect.delay(call, 100)
+      const [together, took] = yield* timed(
+        Effect.all([ask("a", slow), ask("a", slow), ask("b", slow), ask("a", slow)], { concurrency: "unbounded" })
+      )
+      assert.deepStrictEqual([tagOf(together), took, calls()], [[1, 1, 2, 1], 100, 2])
+      const failing = Effect.delay(Effect.suspend(() => Effect.fail(`no ${calls()}`)), 100)
+      const [alone, long] = yield* timed(
+        Effect.all([ask("x", failing), ask("x", slow), ask("x", slow)], { concurrency: "unbounded", mode: "result" })
+      )
+      const values = Exit.isSuccess(alone)
+        ? alone.value.map((result) => Result.isSuccess(result) ? result.success : result.failure)
+        : []
+      assert.deepStrictEqual([values, long], [["no 2", 3, 4], 200])
+    }))
+
+  it.effect("is not in the way of a call inside of a call, under the same key", () =>
+    Effect.gen(function*() {
+      const { ask, cache, call } = yield* make
+      const [exit, took] = yield* timed(ask("a", Effect.andThen(cache.run(call), cache.run(call))))
+      assert.deepStrictEqual([tagOf(exit), took], [2, 0])
+    }))
+
+  it.effect("is told of: what it costs, and where it is a mistake", () =>
+    Effect.gen(function*() {
+      const { cache } = yield* make
+      const timeout = yield* Policy.timeout(50)
+      const policy = Policy.compose(cache, timeout)
+      assert.deepStrictEqual(Policy.worst(policy), { attempts: 1, millis: 100 })
+      assert.strictEqual(Policy.describe(policy).text.split("\n")[0], "cache c, keeps 1000 ms")
+      const other = yield* Policy.cache({ name: "other", timeToLive: 1000, keeps })
+      const mistakes = (all: Policy.Any) => Policy.warnings(all).map(({ layers, mistake }) => [mistake, layers])
+      assert.deepStrictEqual(mistakes(Policy.compose(cache, timeout, other)), [["Twice", [0, 2]]])
+      const old = Policy.fallback("old", () => Effect.succeed(0))
+      assert.deepStrictEqual(mistakes(Policy.compose(cache, old)), [["Kept", [0, 1]]])
+      assert.deepStrictEqual(mistakes(Policy.compose(old, cache, timeout)), [])
     }))
 })
 
@@ -118,12 +226,20 @@ describe("composition", () => {
       Effect.map(CircuitBreaker.make({ name: "b", trip: CircuitBreaker.consecutive(2) }), Policy.breaker),
       Effect.succeed(Policy.fallbackFor("f", ["CircuitOpen", "DeadlineExceeded"], () => Effect.fail("rests" as const))),
       Effect.map(Bulkhead.make({ name: "p", running: 1 }), Policy.bulkhead),
-      Policy.faults({ name: "x", latency: { rate: 0.5, time: 60 }, failure: { rate: 0.3, error: "fault" } })
-    ])
-  type Piece = Policy.Policy<unknown>
+      Policy.faults({ name: "x", latency: { rate: 0.5, time: 60 }, failure: { rate: 0.3, error: "fault" } }),
+      Effect.map(RateLimiter.make({ name: "l", limit: 1, per: 70 }), (limiter) =>
+        Policy.rateLimiter(limiter, { waitFor: 100 })),
+      Policy.cache({
+        name: "c",
+        timeToLive: 50,
+        keeps: (value) =>
+          value === "ok"
+      })
+    ]).pipe(Effect.provide(RateLimiterStore.layerMemory))
+  type Piece = Policy.Policy<unknown, never, unknown, unknown>
 
   /** What three calls at once come to, step by step. */
-  const trace = (build: (pieces: ReadonlyArray<Piece>) => Policy.Policy<unknown>) =>
+  const trace = (build: (pieces: ReadonlyArray<Piece>) => Piece) =>
     Effect.gen(function*() {
       const notes: Array<string> = []
       const policy = build(yield* pieces(notes))
@@ -135,9 +251,9 @@ describe("composition", () => {
         ))), { concurrency: 3 }))
       const told = [Policy.worst(policy), Policy.describe(policy), Policy.warnings(policy)]
       return JSON.stringify([notes, exits, told])
-    }).pipe(Random.withSeed("laws"))
+    }).pipe(Random.withSeed("laws"), Effect.provideService(Policy.CacheKey, "key"))
 
-  const numbers = [0, 1, 2, 3, 4, 5, 6]
+  const numbers = [0, 1, 2, 3, 4, 5, 6, 7, 8]
   const of = (pieces: ReadonlyArray<Piece>, index: number): Piece => pieces[index] ?? Policy.none
 
   it.effect("is associative: how it is bracketed makes no difference", () =>

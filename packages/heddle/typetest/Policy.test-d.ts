@@ -1,10 +1,11 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import {
   type Bulkhead,
   type CircuitBreaker,
   type Deadline,
   type InvalidOption,
   Policy,
+  type RateLimiter,
   type Retry
 } from "heddle/resilience"
 import { expectTypeOf, test } from "vitest"
@@ -87,6 +88,20 @@ test("a layer that tells failures apart runs calls with those alone, and stands 
     void outside.run(Effect.fail("strange" as const))
     const cured = Policy.compose(Policy.retry(mine), Policy.fallback("cure", () => Effect.succeed(1)))
     expectTypeOf(cured.run(Effect.fail("strange" as const))).toEqualTypeOf<Effect.Effect<number>>()
+  }
+  expectTypeOf(run).returns.toBeVoid()
+})
+
+test("a cache answers what it keeps beside what a call answers, and a rate limiter adds its refusals", () => {
+  const cache = Policy.cache({ name: "c", timeToLive: 1, keeps: Schema.is(Schema.String) })
+  expectTypeOf(cache).toEqualTypeOf<Effect.Effect<Policy.Policy<never, never, unknown, string>, InvalidOption>>()
+  const run = (kept: Effect.Success<typeof cache>, limiter: RateLimiter.RateLimiter) => {
+    expectTypeOf(kept.run(call)).toEqualTypeOf<Effect.Effect<number | string, "mine", "service">>()
+    expectTypeOf(Policy.compose(kept, Policy.rateLimiter(limiter)).run(call)).toEqualTypeOf<
+      Effect.Effect<number | string, "mine" | RateLimiter.Refusal, "service">
+    >()
+    // @ts-expect-error: what is kept must be told from what is not
+    void Policy.cache({ name: "c", timeToLive: 1, keeps: () => true })
   }
   expectTypeOf(run).returns.toBeVoid()
 })

@@ -1,5 +1,5 @@
 /**
- * Puts what guards a call into one value: timeout, retry, breaker, bulkhead, limiter, hedge, fallback.
+ * Puts what guards a call into one value: timeout, retry, breaker, bulkhead, limiter, hedge, fallback, cache.
  *
  * Each of them is a layer around the call, and their order decides what they mean: a timeout around a retry bounds all attempts, a
  * retry around a timeout makes another attempt of each that was too slow. A policy is the list of its layers, outermost first. It
@@ -18,6 +18,7 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -27,11 +28,13 @@ import type { AdaptiveLimiter, LimitReached } from "./AdaptiveLimiter.ts"
 import type { Bulkhead, BulkheadFull, BulkheadTimeout } from "./Bulkhead.ts"
 import type { CircuitBreaker, CircuitOpen } from "./CircuitBreaker.ts"
 import { type DeadlineExceeded, within } from "./Deadline.ts"
-import { checked, positive, share, text, toMillis } from "./internal/check.ts"
+import { checked, positive, share, text, toMillis, whole } from "./internal/check.ts"
+import { cached, Key } from "./internal/policyCache.ts"
 import { draw, inWords, write } from "./internal/policyPicture.ts"
-import { composed, hasTag, Reign, typed } from "./internal/policyRun.ts"
+import { composed, hasTag, reigning, typed } from "./internal/policyRun.ts"
 import type { Composed, Fitting, Left } from "./internal/policyTypes.ts"
 import { findMistakes } from "./internal/policyWarnings.ts"
+import type { CallOptions, RateLimiter, Refusal } from "./RateLimiter.ts"
 import type { Retry } from "./Retry.ts"
 
 /**
@@ -78,8 +81,10 @@ export type Kind =
   | "circuit breaker"
   | "bulkhead"
   | "limiter"
+  | "rate limiter"
   | "hedge"
   | "fallback"
+  | "cache"
   | "faults"
   | "other"
 
@@ -118,15 +123,17 @@ export interface Worst {
  *
  * - `Multiplies`: a retry is around another retry or a hedge, so that a call is made as often as their product.
  * - `NeverOver`: a timeout is not shorter than one around it, or than the caller's deadline, and so never ends anything.
- * - `Twice`: one breaker, bulkhead or limiter is in two layers: it counts each call twice, or waits for itself.
+ * - `Twice`: one breaker, bulkhead or limiter is in two layers: it counts each call twice, or waits for itself. Or there are two caches:
+ *   the outer one takes the key, so the inner one keeps nothing.
  * - `Uncounted`: the only timeout is outside of a breaker, which then takes calls that hang for ones whose caller gave up.
  * - `Hidden`: a fallback answers all failures before a retry or a breaker around it sees one.
+ * - `Kept`: a cache keeps what a fallback or faults inside of it answer.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Warning {
-  readonly mistake: "Multiplies" | "NeverOver" | "Twice" | "Uncounted" | "Hidden"
+  readonly mistake: "Multiplies" | "NeverOver" | "Twice" | "Uncounted" | "Hidden" | "Kept"
   /** Where, from 0, outermost first: the outer layer, and the inner one if there are two. */
   readonly layers: ReadonlyArray<number>
   readonly message: string
@@ -236,6 +243,114 @@ export const limiter = <E>(limiter: AdaptiveLimiter<never, E>): Policy<LimitReac
   layers: [{ kind: "limiter", name: limiter.name, of: limiter, worst: (inner) => inner }],
   run: limiter.run
 })
+
+/**
+ * Lets no more calls go in a time than a rule allows, as `RateLimiter.run` does: a call waits for its turn, for `waitFor` at most (default
+ * 30 seconds, 0 refuses at once). All calls count under `key`.
+ *
+ * A `leased` limiter does not wait, and has no `run`: make a `layer` of its `take`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rateLimiter = (
+  limiter: RateLimiter,
+  options: CallOptions & { readonly waitFor?: Duration.Input | undefined } = {}
+): Policy<Refusal> => {
+  const { waitFor = "30 seconds" } = options
+  const millis = toMillis(waitFor)
+  const bounds = limiter.run({ ...options, waitFor: millis })
+  return layer({
+    kind: "rate limiter",
+    name: limiter.name,
+    detail: millis === 0 ? "nobody waits" : `waits ${inWords(millis)}`,
+    of: limiter,
+    worst: (inner) => ({ ...inner, millis: inner.millis + millis })
+  }, (call) => bounds(call))
+}
+
+/**
+ * How answers are kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CacheOptions<Value> {
+  /** 1 to 200 characters. */
+  readonly name: string
+  /** How long an answer is kept. */
+  readonly timeToLive: Duration.Input
+  /** How many answers are kept; beyond that, the one that was asked for least recently goes. Default 1,000. */
+  readonly most?: number | undefined
+  /** Which answers are kept, for example `Schema.is(Answer)`: what it says is the type of what comes back. */
+  readonly keeps: (value: unknown) => value is Value
+}
+
+/**
+ * Under which key the answer of a call is kept by a `cache`. Calls without one go past it.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CacheKey: Context.Reference<string | undefined> = Key
+
+/**
+ * Answers a call again from what the last one of its key answered. The key is that of the caller's context: `CacheKey`. Failures are not
+ * kept. It keeps them in this process.
+ *
+ * **Details**
+ *
+ * Calls of one key that come while the first one runs wait for it, and share its answer. Where it fails or is interrupted, each of
+ * them makes its own call. What is inside of the cache has no key.
+ *
+ * Fails with `InvalidOption` if an option is out of its range.
+ *
+ * **Interruption**
+ *
+ * Who waits leaves. When the first one is interrupted, those who wait for it make their own calls.
+ *
+ * **Example** (One call, two answers)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Policy } from "heddle/resilience"
+ *
+ * let calls = 0
+ * const program = Effect.gen(function*() {
+ *   const keeps = Schema.is(Schema.String)
+ *   const cache = yield* Policy.cache({ name: "names", timeToLive: "1 minute", keeps })
+ *   const name = (id: string) =>
+ *     cache.run(Effect.sync(() => `user ${id}, call ${++calls}`)).pipe(
+ *       Effect.provideService(Policy.CacheKey, id)
+ *     )
+ *   return yield* Effect.all([name("7"), name("7"), name("8")])
+ * })
+ *
+ * await Effect.runPromise(program) // => ["user 7, call 1", "user 7, call 1", "user 8, call 2"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const cache = <Value>(
+  options: CacheOptions<Value>
+): Effect.Effect<Policy<never, never, unknown, Value>, InvalidOption> => {
+  const { keeps, most = 1000, name } = options
+  const timeToLive = toMillis(options.timeToLive)
+  return Effect.andThen(
+    checked([text("name", name), positive("timeToLive", timeToLive), whole("most", most, 1)]),
+    Effect.map(cached({ most, timeToLive, keeps }), (kept): Policy<never, never, unknown, Value> => ({
+      layers: [{
+        kind: "cache",
+        name,
+        detail: `keeps ${inWords(timeToLive)}`,
+        // A call may wait for another one, and then be made itself.
+        worst: (inner) => ({ ...inner, millis: 2 * inner.millis })
+      }],
+      run: kept.run
+    }))
+  )
+}
 
 /**
  * Makes what is inside of it again when it is slow, as `Hedge.hedged` does. When all attempts have failed it fails with
@@ -435,33 +550,4 @@ export interface Exchangeable<
  */
 export const exchangeable = <Adds, Removes, Accepts, Value, R>(
   first: Policy<Adds, Removes, Accepts, Value, R>
-): Effect.Effect<Exchangeable<Adds, Removes, Accepts, Value, R>> =>
-  Effect.sync(() => {
-    let now = new Reign(first)
-    const run = <A, E extends Accepts, R1>(call: Effect.Effect<A, E, R1>) =>
-      Effect.suspend(() => {
-        let mine: typeof now | undefined
-        // What counts a call out is there before it is counted in, so no interruption comes between.
-        return Effect.onExitPrimitive(
-          Effect.suspend(() => {
-            mine = now.enter()
-            return mine.policy.run(call)
-          }),
-          () => mine?.leave()
-        )
-      })
-    return {
-      policy: {
-        get layers() {
-          return now.policy.layers
-        },
-        run
-      },
-      exchange: (other) =>
-        Effect.suspend(() => {
-          const before = now
-          now = new Reign(other)
-          return before.over
-        })
-    }
-  })
+): Effect.Effect<Exchangeable<Adds, Removes, Accepts, Value, R>> => Effect.sync(() => reigning(first))

@@ -1,5 +1,5 @@
-import { type Decision, RateMachine } from "../RateMachine.ts"
 import type { Request } from "../RateLimiterStore.ts"
+import { type Decision, RateMachine } from "../RateMachine.ts"
 
 /** The machines of all keys. Those that have nothing to remember are dropped: every sixteenth call looks at 32. */
 export class Machines {

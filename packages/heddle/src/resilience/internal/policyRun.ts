@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Any, Layer, Policy } from "../Policy.ts"
+import type { Any, Exchangeable, Layer, Policy } from "../Policy.ts"
 import type { Composed } from "./policyTypes.ts"
 
 type Run = (call: Effect.Effect<unknown, unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>
@@ -36,7 +36,7 @@ export const hasTag = <Tag extends string>(tags: ReadonlyArray<Tag>, error: unkn
   typeof error === "object" && error !== null && "_tag" in error && tags.some((tag) => tag === error._tag)
 
 /** The time in which calls begin under one policy, and until the last of them ends. */
-export class Reign<P> {
+class Reign<P> {
   readonly policy: P
   private calls = 0
   private readonly waiting = new Set<() => void>()
@@ -63,4 +63,36 @@ export class Reign<P> {
     this.waiting.add(done)
     return Effect.sync(() => this.waiting.delete(done))
   })
+}
+
+export const reigning = <Adds, Removes, Accepts, Value, R>(
+  first: Policy<Adds, Removes, Accepts, Value, R>
+): Exchangeable<Adds, Removes, Accepts, Value, R> => {
+  let now = new Reign(first)
+  const run = <A, E extends Accepts, R1>(call: Effect.Effect<A, E, R1>) =>
+    Effect.suspend(() => {
+      let mine: typeof now | undefined
+      // What counts a call out is there before it is counted in, so no interruption comes between.
+      return Effect.onExitPrimitive(
+        Effect.suspend(() => {
+          mine = now.enter()
+          return mine.policy.run(call)
+        }),
+        () => mine?.leave()
+      )
+    })
+  return {
+    policy: {
+      get layers() {
+        return now.policy.layers
+      },
+      run
+    },
+    exchange: (other) =>
+      Effect.suspend(() => {
+        const before = now
+        now = new Reign(other)
+        return before.over
+      })
+  }
 }

@@ -9,6 +9,8 @@ const limit = (layer: Layer): number =>
 
 const watches = ({ kind }: Layer): boolean => kind === "retry" || kind === "circuit breaker"
 
+const answers = ({ kind }: Layer): boolean => kind === "fallback" || kind === "faults"
+
 export const findMistakes = (layers: ReadonlyArray<Layer>, deadline: number): ReadonlyArray<Warning> => {
   const found: Array<Warning> = []
   const note = (mistake: Warning["mistake"], places: ReadonlyArray<number>, message: string) =>
@@ -48,6 +50,12 @@ export const findMistakes = (layers: ReadonlyArray<Layer>, deadline: number): Re
       }
       if (inner.of !== undefined && inner.of === outer.of) {
         note("Twice", places, `the ${outer.kind} ${outer.name} is there twice: keep one`)
+      }
+      if (inner.kind === "cache" && outer.kind === "cache") {
+        note("Twice", places, `the cache ${inner.name} keeps nothing, as ${outer.name} takes the key: keep one`)
+      }
+      if (outer.kind === "cache" && answers(inner)) {
+        note("Kept", places, `the cache ${outer.name} keeps what ${inner.name} answers: put the cache inside of it`)
       }
       if (inner.answersAll === true && watches(outer)) {
         const message =

@@ -1,0 +1,1 @@
+export { aimd as open } from "./heddle.ts"

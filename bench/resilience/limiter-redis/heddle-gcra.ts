@@ -1,0 +1,1 @@
+export { gcra as open } from "./heddle.ts"
