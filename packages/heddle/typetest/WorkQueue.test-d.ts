@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { JobAbility, JobStore } from "heddle/messaging"
 import { WorkQueue } from "heddle/messaging"
 import { describe, expectTypeOf, test } from "vitest"
@@ -38,5 +39,13 @@ describe("WorkQueue", () => {
     expectTypeOf(queue.process<never>).parameter(0).returns.toEqualTypeOf<Effect.Effect<string>>()
     // @ts-expect-error a number is no string
     queue.process((n) => Effect.succeed(n))
+  })
+  test("who completes a job in a transaction needs a store that can", () => {
+    const worker = queue.process((_, task) => Effect.as(Effect.orDie(task.complete("a")), "a"))
+    expectTypeOf<Effect.Services<typeof worker>>().toEqualTypeOf<
+      JobStore.JobStore | JobAbility.Transactional | Scope.Scope
+    >()
+    // @ts-expect-error a number is no string
+    queue.process((_, task) => Effect.as(Effect.orDie(task.complete(1)), "a"))
   })
 })

@@ -36,11 +36,13 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { SqlClient } from "effect/sql/SqlClient"
 import type { Lease } from "heddle/coordination"
-import { JobStore } from "heddle/messaging"
+import { JobAbility, type JobBackend, JobStore } from "heddle/messaging"
 import { hostname } from "node:os"
 import { jobSql } from "./internal/jobSql.ts"
 import { jobSteps } from "./internal/jobSteps.ts"
+import { joinTransactions } from "./internal/jobTransactions.ts"
 import * as Postgres from "./Postgres.ts"
 
 /**
@@ -75,15 +77,27 @@ export interface Options extends StoreOptions, Postgres.Options {}
  * @since 0.1.0
  */
 export const layerFrom = (
-  { owner = `${hostname()}/${process.pid}`, schema = "heddle" }: StoreOptions = {}
-): Layer.Layer<JobStore.All, Lease.StoreUnavailable, Postgres.Postgres> =>
+  options: StoreOptions = {}
+): Layer.Layer<JobStore.All, Lease.StoreUnavailable, Postgres.Postgres> => storeOf(options, Effect.succeed)
+
+const storeOf = <R>(
+  { owner = `${hostname()}/${process.pid}`, schema = "heddle" }: StoreOptions,
+  change: (
+    steps: JobBackend.AllSteps,
+    postgres: Postgres.Postgres["Service"],
+    schema: string
+  ) => Effect.Effect<JobBackend.AllSteps, never, R>
+) =>
   JobStore.layerOf({
     backend: "postgres",
     owner,
     steps: (revoked) =>
       Effect.flatMap(Postgres.Postgres, (postgres) =>
-        // Where nothing can be heard of commits, they are looked for more often.
-        jobSteps(postgres, { schema, recheck: postgres.pooling === "transactions" ? 1000 : 5000 }, revoked))
+        Effect.flatMap(
+          // Where nothing can be heard of commits, they are looked for more often.
+          jobSteps(postgres, { schema, recheck: postgres.pooling === "transactions" ? 1000 : 5000 }, revoked),
+          (steps) => change(steps, postgres, schema)
+        ))
   })
 
 /**
@@ -123,6 +137,65 @@ export const layerConfig = (
   options: Config.Wrap<Options>
 ): Layer.Layer<JobStore.All, Lease.StoreUnavailable | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
+
+/**
+ * `layer`, for apps that keep their own tables in the same database: what is enqueued inside of `SqlClient.withTransaction` is there
+ * when that is committed, and so is the end of a job (`task.complete`).
+ *
+ * **Details**
+ *
+ * Such an enqueue is one statement on the app's own connection, and such an end another; whoever waits for a job is woken by the
+ * commit. The app's user needs the rights that `sql` names.
+ *
+ * **Gotchas**
+ *
+ * - Let them be the last statements: until the commit they hold the lines of the keys that they enqueue for, and a claim that was
+ *   completed cannot be renewed, nor those that are renewed with it.
+ * - `enqueueAndAwait` would wait in the transaction for a job that nobody sees before its end.
+ * - A statement that fails fails the transaction.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { PostgresJobStore } from "@heddle/postgres"
+ * import { Effect, Schema } from "effect"
+ * import { SqlClient } from "effect/sql/SqlClient"
+ * import { WorkQueue } from "heddle/messaging"
+ *
+ * const mails = WorkQueue.make({ name: "mails", payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * // The row and the job are there together, or neither.
+ * const register = (to: string) =>
+ *   Effect.flatMap(SqlClient, (sql) =>
+ *     sql.withTransaction(Effect.andThen(sql`insert into member (mail) values (${to})`, mails.enqueue({ to }))))
+ *
+ * // The mark and the end of the job too, and only for who still has the job.
+ * const worker = mails.process(({ to }, task) =>
+ *   Effect.flatMap(SqlClient, (sql) =>
+ *     sql.withTransaction(Effect.andThen(sql`update member set welcome = true where mail = ${to}`, task.complete()))).pipe(
+ *       Effect.orDie
+ *     ))
+ *
+ * const program = Effect.scoped(Effect.andThen(worker, register("ada@example.org")))
+ * const layer = PostgresJobStore.layerTransactional({ url: "postgres://app@localhost/app" })
+ * Effect.isEffect(Effect.provide(program, layer)) // => true
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTransactional = (
+  options: Options
+): Layer.Layer<JobStore.All | JobAbility.Transactional, Lease.StoreUnavailable, SqlClient> =>
+  Layer.merge(
+    Layer.provide(
+      storeOf(options, (steps, postgres, schema) =>
+        Effect.map(SqlClient, (sql) =>
+          joinTransactions(steps, sql, { schema, failure: postgres.failure }))),
+      Postgres.layer(options)
+    ),
+    JobAbility.Transactional.layer
+  )
 
 /**
  * What the layer makes in the database, as one statement: for a migration of your own, where the app's user may not create

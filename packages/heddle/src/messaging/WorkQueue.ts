@@ -132,7 +132,7 @@ type Has<O, Key extends string> = Key extends keyof O ? O[Key] extends undefined
  * @category models
  * @since 0.1.0
  */
-export interface Task<in P> {
+export interface Task<in P, in S = never> {
   readonly id: string
   /** The fencing token: send it with each write, and let the receiver refuse a smaller one than it has seen. */
   readonly token: bigint
@@ -145,6 +145,12 @@ export interface Task<in P> {
   readonly age: number
   /** Tells those who follow the job. */
   readonly report: (value: P) => Effect.Effect<void, JobError | LeaseLost, JobResults>
+  /**
+   * Completes the job inside of the transaction of the app's database that this runs in, with what it writes: both are there when it
+   * is committed, or neither. Fails with `LeaseLost` where the claim is over: then let the transaction fail. Let it be the last
+   * statement: until the commit the claims of this process cannot be renewed.
+   */
+  readonly complete: (value: S) => Effect.Effect<void, JobError | LeaseLost, JobAbility.Transactional>
 }
 
 /**
@@ -153,7 +159,7 @@ export interface Task<in P> {
  * @category models
  * @since 0.1.0
  */
-export type Handler<A, S, E, P, R> = (payload: A, task: Task<P>) => Effect.Effect<S, E, R>
+export type Handler<A, S, E, P, R> = (payload: A, task: Task<P, S>) => Effect.Effect<S, E, R>
 
 /**
  * How a worker works.

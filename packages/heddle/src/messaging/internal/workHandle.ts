@@ -31,15 +31,20 @@ export const handle = <A, S, E, P, R>(work: Work<A, S, E, P, R>, job: Claimed): 
   Effect.matchEffect(
     work.store.keep(
       job,
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.exit(restore(tracedJob(job, attempt(work, job)))), (exit) => {
+      Effect.uninterruptibleMask((restore) => {
+        const transaction: Transaction = { completed: false }
+        return Effect.flatMap(Effect.exit(restore(tracedJob(job, attempt(work, job, transaction)))), (exit) => {
           if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) && work.isStopping()) {
             return settle(work, job, { _tag: "HandedBack" })
           }
           const end = Exit.isSuccess(exit) ? Effect.succeed(exit.value) : failed(work, job, exit.cause)
-          return Effect.flatMap(end, (end) => restore(settling(work, job, end)))
+          const told = Effect.flatMap(end, (end) => restore(settling(work, job, end)))
+          // What was committed is over already; what was rolled back is told once more.
+          return transaction.completed && Exit.isSuccess(exit)
+            ? told.pipe(Effect.catch(() => Effect.sync(() => void work.tally.Completed++)))
+            : told
         })
-      )
+      })
     ),
     {
       onFailure: () => Effect.sync(() => void work.tally.lost++),
@@ -47,28 +52,46 @@ export const handle = <A, S, E, P, R>(work: Work<A, S, E, P, R>, job: Claimed): 
     }
   )
 
+/** Whether the handler has completed its job in a transaction of its own. */
+interface Transaction {
+  completed: boolean
+}
+
 /** What the handler makes of the job, where there is still time for it and it can be read. */
 const attempt = <A, S, E, P, R>(
-  { codecs, handler }: Work<A, S, E, P, R>,
-  job: Claimed
+  { codecs, handler, store }: Work<A, S, E, P, R>,
+  job: Claimed,
+  transaction: Transaction
 ): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> =>
   Effect.matchEffect(codecs.payload.decode(job.payload), {
     onFailure: (reason): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> =>
       Effect.succeed(dead(`the payload does not decode: ${reason}`)),
     onSuccess: (payload): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> => {
-      const run = Effect.flatMap(handler(payload, taskOf(codecs, job)), (value) =>
-        codecs.success === undefined
-          ? Effect.succeed<End>({ _tag: "Completed" })
-          : Effect.match(codecs.success.encode(value), {
-            onSuccess: (result): End => ({ _tag: "Completed", result }),
-            onFailure: (reason): End => dead(`the result does not encode: ${reason}`)
-          }))
+      const complete: Task<P, S>["complete"] = (value) =>
+        Effect.flatMap(completed(codecs, value), (end) => {
+          if (end._tag === "Dead") return Effect.fail(new InvalidJob({ field: "result", message: end.failure.cause }))
+          return Effect.map(store.settle(job, end), () => {
+            transaction.completed = true
+          })
+        })
+      const run = Effect.flatMap(
+        handler(payload, { ...taskOf(codecs, job), complete }),
+        (value) => completed(codecs, value)
+      )
       const budget = job.headers["heddle-timeout"]
       return budget === undefined ? run : Deadline.within(Number(budget) - job.age, job.queue)(run)
     }
   })
 
-const taskOf = <A, S, E, P>(codecs: WorkCodecs<A, S, E, P>, job: Claimed): Task<P> => ({
+const completed = <A, S, E, P>({ success }: WorkCodecs<A, S, E, P>, value: S): Effect.Effect<End> =>
+  success === undefined
+    ? Effect.succeed({ _tag: "Completed" })
+    : Effect.match(success.encode(value), {
+      onSuccess: (result): End => ({ _tag: "Completed", result }),
+      onFailure: (reason): End => dead(`the result does not encode: ${reason}`)
+    })
+
+const taskOf = <A, S, E, P>(codecs: WorkCodecs<A, S, E, P>, job: Claimed): Omit<Task<P, S>, "complete"> => ({
   id: job.id,
   token: job.token,
   attempt: job.attempt,
