@@ -1,23 +1,26 @@
 // One server of a chat, in a terminal: what you type is said, and what is said is shown.
-//   node --conditions=@heddle/source examples/41-chat-servers/main.ts [memory|redis|nats] [name]
+//   node --conditions=@heddle/source examples/41-chat-servers/main.ts [memory|redis|nats|postgres] [name]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import type { Broker } from "heddle/messaging"
+import type { Broker, LogStore } from "heddle/messaging"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { enter } from "./chat.ts"
 
-/** Where the messages can pass. Only the one that is asked for is loaded. */
-const backends: Readonly<Record<string, () => Promise<{ readonly layer: Layer.Layer<Broker.Broker, Error> }>>> = {
+type Services = Broker.Broker | LogStore.LogStore
+
+/** Where what is said can be kept. Only the one that is asked for is loaded. */
+const backends: Readonly<Record<string, () => Promise<{ readonly layer: Layer.Layer<Services, Error> }>>> = {
   memory: () => import("./memory.ts"),
   redis: () => import("./redis.ts"),
-  nats: () => import("./nats.ts")
+  nats: () => import("./nats.ts"),
+  postgres: () => import("./postgres.ts")
 }
 
-/** Chats until the input ends. A line is accepted when the broker has it. */
+/** Chats until the input ends. A line is accepted when the log has it. */
 const chat = (name: string) =>
   Effect.gen(function*() {
     const { lines, present, say } = yield* enter("lobby", name)
@@ -35,6 +38,6 @@ const chat = (name: string) =>
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , backend = "memory", name = "somebody"] = process.argv
-  const load = backends[backend] ?? (() => Promise.reject(new Error(`memory, redis or nats, not ${backend}`)))
+  const load = backends[backend] ?? (() => Promise.reject(new Error(`memory, redis, nats or postgres, not ${backend}`)))
   NodeRuntime.runMain(Effect.flatMap(Effect.promise(load), ({ layer }) => Effect.provide(chat(name), layer)))
 }

@@ -1,4 +1,5 @@
-import { Broker } from "heddle/messaging"
+import * as Layer from "effect/Layer"
+import { Broker, LogStore } from "heddle/messaging"
 
-/** The messages stay in this process. */
-export const layer = Broker.layerMemory
+/** What is said stays in this process. */
+export const layer = Layer.merge(Broker.layerMemory, LogStore.layerMemory)

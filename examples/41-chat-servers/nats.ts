@@ -1,4 +1,7 @@
-import { NatsBroker } from "@heddle/nats"
+import { Nats, NatsBroker, NatsLogStore } from "@heddle/nats"
+import * as Layer from "effect/Layer"
 
-/** The messages pass through NATS. */
-export const layer = NatsBroker.layer({ servers: [process.env["HEDDLE_NATS_URL"] ?? "nats://localhost:4222"] })
+/** What is said is kept by JetStream, and presence passes through NATS. */
+export const layer = Layer.merge(NatsLogStore.layerFrom(), NatsBroker.layerFrom()).pipe(
+  Layer.provide(Nats.layer({ servers: [process.env["HEDDLE_NATS_URL"] ?? "nats://localhost:4222"] }))
+)

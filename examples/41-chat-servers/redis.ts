@@ -1,4 +1,7 @@
-import { RedisBroker } from "@heddle/redis"
+import { Redis, RedisBroker, RedisLogStore } from "@heddle/redis"
+import * as Layer from "effect/Layer"
 
-/** The messages pass through Redis. */
-export const layer = RedisBroker.layer({ url: process.env["HEDDLE_REDIS_URL"] })
+/** What is said is kept on Redis, and presence passes through it. */
+export const layer = Layer.merge(RedisLogStore.layerFrom(), RedisBroker.layerFrom()).pipe(
+  Layer.provide(Redis.layer({ url: process.env["HEDDLE_REDIS_URL"] }))
+)
