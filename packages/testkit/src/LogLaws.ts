@@ -18,6 +18,7 @@ import { logReadingLaws } from "./laws/logReading.ts"
 import { logRetentionLaws } from "./laws/logRetention.ts"
 import { logSharingLaws } from "./laws/logSharing.ts"
 import { type LogLaw, logLawOf } from "./laws/logStage.ts"
+import { logTwinLaw } from "./laws/logTwin.ts"
 
 /**
  * What a backend's test can do beside building stores. An ability that is absent leaves out the laws that need it.
@@ -53,6 +54,7 @@ export const logLaws = <E>(
   describe(`${name} keeps the laws of LogStore`, () => {
     const law = logLawOf(layer)
     for (const laws of all) laws(law, abilities)
+    logTwinLaw(layer)
   })
 }
 
