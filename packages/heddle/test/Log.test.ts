@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { Log, LogEntry, LogStore } from "heddle/messaging"
+import { Log, LogEntry, LogStore, LogTail } from "heddle/messaging"
 import { Deadline } from "heddle/resilience"
 
 const Order = Schema.Struct({ id: Schema.Int, at: Schema.DateFromString })
@@ -257,22 +257,28 @@ describe("Log.consume", () => {
       yield* Fiber.interrupt(fiber)
     }).pipe(provided))
 
-  it.effect("while the store cannot be reached a commit is tried again, and nothing is lost", () => {
-    let away = 0
-    const flaky = Layer.effect(
-      LogStore.LogStore,
-      Effect.map(LogStore.LogStore, (store) => ({
-        ...store,
-        attach: (log: string, consumer: string) =>
-          Effect.map(store.attach(log, consumer), (attached) => ({
-            ...attached,
-            commit: (offset: bigint) =>
-              offset > 0n && away++ < 3
-                ? Effect.fail(new LogEntry.StoreUnavailable({ backend: "memory", message: "away" }))
-                : attached.commit(offset)
-          }))
-      }))
+  /** A memory store of which so many commits fail. */
+  const flaky = (failures: { left: number }) =>
+    Layer.provide(
+      Layer.effect(
+        LogStore.LogStore,
+        Effect.map(LogStore.LogStore, (store) => ({
+          ...store,
+          attach: (log: string, consumer: string) =>
+            Effect.map(store.attach(log, consumer), (attached) => ({
+              ...attached,
+              commit: (offset: bigint) =>
+                offset > 0n && failures.left-- > 0
+                  ? Effect.fail(new LogEntry.StoreUnavailable({ backend: "memory", message: "away" }))
+                  : attached.commit(offset)
+            }))
+        }))
+      ),
+      LogStore.layerMemory
     )
+
+  it.effect("while the store cannot be reached a commit is tried again, and nothing is lost", () => {
+    const failures = { left: 3 }
     return Effect.gen(function*() {
       yield* appendAll(ids(3))
       const { fiber, handled } = yield* consumer()
@@ -281,10 +287,19 @@ describe("Log.consume", () => {
       yield* TestClock.adjust("10 seconds")
       yield* turns
       assert.deepStrictEqual(yield* orders.position("c"), Option.some(3n))
-      assert.isAbove(away, 3)
       yield* Fiber.interrupt(fiber)
-    }).pipe(Effect.provide(Layer.provide(flaky, LogStore.layerMemory)))
+    }).pipe(Effect.provide(flaky(failures)))
   })
+
+  it.effect("one that is interrupted between two tries commits once more", () =>
+    Effect.gen(function*() {
+      yield* appendAll(ids(3))
+      const { fiber } = yield* consumer()
+      yield* turns
+      assert.deepStrictEqual(yield* orders.position("c"), Option.some(0n))
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(yield* orders.position("c"), Option.some(3n))
+    }).pipe(Effect.provide(flaky({ left: 1 }))))
 
   it.effect("a concurrency that means nothing is refused", () =>
     Effect.gen(function*() {
@@ -294,4 +309,53 @@ describe("Log.consume", () => {
       }
       assert.deepInclude(yield* Effect.flip(orders.consume("a b", () => Effect.void)), { field: "consumer" })
     }).pipe(provided))
+})
+
+describe("LogTail", () => {
+  it.effect("reads when it is woken and when a word may be lost, and else asks for nothing", () =>
+    Effect.gen(function*() {
+      let pages = 0
+      let wake = () => {}
+      const entry = (offset: bigint) => ({ offset, time: 0, payload: new Uint8Array(0), headers: {} })
+      const tail = LogTail.tail({
+        recheck: 5000,
+        listen: (_, told) => Effect.sync(() => void (wake = told)),
+        page: (_, from) => Effect.sync(() => ({ _tag: "Found", entries: pages++ % 2 === 0 ? [] : [entry(from + 1n)] })),
+        refusal: () => undefined
+      })
+      const seen: Array<bigint> = []
+      const fiber = yield* Effect.forkChild(
+        Stream.runForEach(
+          tail("l", { offset: 1n, exact: true }),
+          ({ offset }) => Effect.sync(() => void seen.push(offset))
+        )
+      )
+      yield* turns
+      assert.deepStrictEqual([pages, seen], [1, []])
+      wake()
+      yield* turns
+      assert.deepStrictEqual([pages, seen], [3, [2n]])
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(pages, 3)
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual([pages, seen], [5, [2n, 4n]])
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("a failure that passes is tried again, and one that does not ends it", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const refused = new LogEntry.StoreUnavailable({ backend: "memory", message: "no" })
+      const tail = LogTail.tail({
+        recheck: Infinity,
+        listen: () => Effect.void,
+        page: () => Effect.fail(++tries < 3 ? "away" : "never"),
+        refusal: (error) => error === "never" ? refused : undefined
+      })
+      const fiber = yield* Effect.forkChild(Effect.flip(Stream.runDrain(tail("l", { offset: 1n, exact: true }))))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), refused)
+      assert.strictEqual(tries, 3)
+    }))
 })

@@ -161,11 +161,12 @@ export const logReader = (
       })
       return Effect.andThen(Effect.andThen(asked, heard), step)
     })
-    const pull: Effect.Effect<ReadonlyArray<LogEntry.Entry>, LogEntry.StoreUnavailable | LogEntry.Trimmed> = Effect
-      .catch(step, (error) => {
+    const pull: Effect.Effect<ReadonlyArray<LogEntry.Entry>, LogEntry.StoreUnavailable | LogEntry.Trimmed> = step.pipe(
+      Effect.catch((error) => {
         if (error instanceof LogEntry.Trimmed) return Effect.fail(error)
         return isRefusal(error) ? Effect.fail(failure(error)) : Effect.delay(Effect.suspend(() => pull), pause)
       })
+    )
     yield* onAgain(() => asking?.end())
     yield* Effect.addFinalizer(() => leave)
     return Stream.fromIterableEffectRepeat(pull)
