@@ -15,4 +15,24 @@ const match = (waiting: number, rounds: number, count: number): Match => ({
   contenders: contenders(waiting)
 })
 
-export const matches: ReadonlyArray<Match> = [match(10, 5, 100_000), match(100, 5, 100_000), match(10_000, 3, 50_000)]
+export const matches: ReadonlyArray<Match> = [
+  match(10, 5, 100_000),
+  match(100, 5, 100_000),
+  match(10_000, 3, 50_000),
+  {
+    title: "Keyed mutex, as its line grows: turns a second, half a million of them",
+    from: import.meta.url,
+    count: 500_000,
+    rounds: 3,
+    contenders: [
+      ["heddle, 10 callers", "keyed-mutex/heddle-10.ts"],
+      ["heddle, 100", "keyed-mutex/heddle-100.ts"],
+      ["heddle, 10,000", "keyed-mutex/heddle-10000.ts"],
+      ["the leanest line in Effect, 10", "keyed-mutex/floor-10.ts"],
+      ["the leanest line in Effect, 100", "keyed-mutex/floor-100.ts"],
+      ["the leanest line in Effect, 10,000", "keyed-mutex/floor-10000.ts"],
+      ["async-mutex, 10", "keyed-mutex/async-mutex-10.ts"],
+      ["async-mutex, 10,000", "keyed-mutex/async-mutex-10000.ts"]
+    ]
+  }
+]

@@ -21,6 +21,36 @@ export const heddle = (callers: number): Open => async () => {
   return effects(callers, mutex.withLock("key")(turn))
 }
 
+/** The least that Effect's runtime allows: those who wait in an array, each resumed by who goes. No key, no interruption. */
+export const floor = (callers: number): Open => () => {
+  let held = false
+  let line: Array<() => void> = []
+  let next = 0
+  const pass = () => {
+    const resume = line[next++]
+    if (resume === undefined) {
+      held = false
+      line = []
+      next = 0
+      return
+    }
+    if (next === 1024) {
+      line = line.slice(next)
+      next = 0
+    }
+    resume()
+  }
+  const wait = Effect.callback<void>((resume) => void line.push(() => resume(Effect.void)))
+  const passed = Effect.sync(pass)
+  const section = Effect.andThen(turn, passed)
+  const locked = Effect.suspend(() => {
+    if (held) return Effect.andThen(wait, section)
+    held = true
+    return section
+  })
+  return Promise.resolve(effects(callers, locked))
+}
+
 export const semaphore = (callers: number): Open => () => {
   const locks = new Map([["key", Semaphore.makeUnsafe(1)]])
   const locked = Effect.suspend(() => locks.get("key")?.withPermit(turn) ?? Effect.void)

@@ -23,7 +23,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { CurrentObserver, observed } from "../internal/Contended.ts"
-import { KeyedLines } from "./internal/keyedLines.ts"
+import { KeyedLines, Turn } from "./internal/keyedLines.ts"
 
 /**
  * How a mutex is told from others.
@@ -104,27 +104,20 @@ export interface KeyedMutex<in K> {
 export const make = <K>({ name }: Options = {}): Effect.Effect<KeyedMutex<K>> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const lines = new KeyedLines<K>(context, name)
+    // What passes a key on is there before the key is, so no interruption comes between.
+    const turn = <A, E, R>(key: K, run: (turn: Turn<K>) => Effect.Effect<A, E, R>) =>
+      Effect.suspend(() => {
+        const turn = new Turn(key)
+        return Effect.onExitPrimitive(Effect.suspend(() => run(turn)), () => {
+          lines.leave(turn)
+          return undefined
+        })
+      })
     const plain: KeyedMutex<K> = {
       withLock: (key) => (effect) =>
-        Effect.uninterruptibleMask((restore) => {
-          const passed = () => {
-            lines.pass(key)
-            return Effect.void
-          }
-          const held = Effect.onExit(restore(effect), passed)
-          return lines.take(key) ? held : Effect.flatMap(restore(lines.wait(key)), () => held)
-        }),
+        turn(key, (turn) => lines.take(turn) ? effect : Effect.andThen(lines.wait(turn), effect)),
       tryWithLock: (key) => (effect) =>
-        Effect.uninterruptibleMask((restore) => {
-          if (!lines.take(key)) return Effect.succeedNone
-          return Effect.map(
-            Effect.onExit(restore(effect), () => {
-              lines.pass(key)
-              return Effect.void
-            }),
-            Option.some
-          )
-        }),
+        turn(key, (turn) => lines.take(turn) ? Effect.map(effect, Option.some) : Effect.succeedNone),
       stats: Effect.sync(() => ({ held: lines.held, waiting: lines.waiting }))
     }
     const observer = Context.get(context, CurrentObserver)

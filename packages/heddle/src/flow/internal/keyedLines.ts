@@ -10,34 +10,33 @@ const metricsOf = family("keyed_mutex", {
   waiting: "Effects that wait for their key"
 }, "From asking for a key to having it")
 
-/** Someone who waits for a key. */
-class Waiter implements Place<Waiter> {
-  before: Waiter | undefined = undefined
-  behind: Waiter | undefined = undefined
-  line: Line<Waiter> | undefined = undefined
+/** Someone who wants a key: stands in line, has it, or neither. */
+export class Turn<K> implements Place<Turn<K>> {
+  before: Turn<K> | undefined = undefined
+  behind: Turn<K> | undefined = undefined
+  line: Line<Turn<K>> | undefined = undefined
   /** It has the key and may not know it yet. */
   has = false
-  readonly resume: () => void
-  constructor(resume: () => void) {
-    this.resume = resume
+  /** Tells it that it has the key. */
+  resume: () => void = () => {}
+  readonly key: K
+  constructor(key: K) {
+    this.key = key
   }
 }
 
 /**
- * A line for each key that is locked.
+ * A line for each key that somebody has.
  *
- * Invariant: a key has a line as long as exactly one effect has it, who passes it on to the first in the line or removes the line.
+ * Invariant: a key is in `lines` if and only if somebody has it, and whoever has it passes it on to the first in line.
  */
 export class KeyedLines<K> {
-  private readonly lines = new Map<K, Line<Waiter>>()
-  private readonly dispatcher: Scheduler.SchedulerDispatcher
+  private readonly lines = new Map<K, Line<Turn<K>>>()
   private readonly deliver: (call: () => void) => void
   private readonly metrics: ReturnType<typeof metricsOf.of>
   private waiters = 0
   constructor(context: Context.Context<never>, name: string | undefined) {
-    const scheduler = Context.get(context, Scheduler.Scheduler)
-    this.dispatcher = scheduler.makeDispatcher()
-    this.deliver = shallow(scheduler)
+    this.deliver = shallow(Context.get(context, Scheduler.Scheduler))
     this.metrics = metricsOf.of(context, { name })
   }
 
@@ -50,51 +49,52 @@ export class KeyedLines<K> {
   }
 
   /** Takes the key if nobody has it. */
-  take(key: K): boolean {
-    if (this.lines.has(key)) return false
-    this.lines.set(key, new Line())
+  take(turn: Turn<K>): boolean {
+    if (this.lines.has(turn.key)) return false
+    this.lines.set(turn.key, new Line())
+    turn.has = true
     this.metrics.counts.active++
     return true
   }
 
-  /** Waits in line until the key is passed on to it. An interruption leaves the line, and passes on what was just got. */
-  wait(key: K): Effect.Effect<void> {
+  /** Waits in line until the key is passed on to it. */
+  wait(turn: Turn<K>): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const { latency } = this.metrics
       const since = latency?.now() ?? 0
-      const waiter = new Waiter(() => {
+      turn.resume = () => {
         latency?.took(latency.now() - since)
         resume(Effect.void)
-      })
-      const line = this.lines.get(key)
-      if (line === undefined) {
-        // It has become free meanwhile. Who resumes at once cannot say what an interruption in that step does.
-        this.take(key)
-        waiter.has = true
-        this.dispatcher.scheduleTask(waiter.resume, 0)
-      } else {
-        line.push(waiter)
-        this.count(1)
       }
-      return Effect.sync(() => {
-        if (waiter.has) return this.pass(key)
-        line?.remove(waiter)
-        this.count(-1)
-      })
+      const line = this.lines.get(turn.key)
+      // It may have become free meanwhile.
+      if (line === undefined) {
+        this.take(turn)
+        return turn.resume()
+      }
+      line.push(turn)
+      this.count(1)
     })
   }
 
-  /** Whoever has the key gives it to the first in line. */
-  pass(key: K): void {
-    const waiter = this.lines.get(key)?.shift()
-    if (waiter === undefined) {
+  /** Goes: out of the line, or with the key, which is then given to the first in line. */
+  leave(turn: Turn<K>): void {
+    if (turn.has) return this.pass(turn.key)
+    if (turn.line === undefined) return
+    turn.line.remove(turn)
+    this.count(-1)
+  }
+
+  private pass(key: K): void {
+    const next = this.lines.get(key)?.shift()
+    if (next === undefined) {
       this.lines.delete(key)
       this.metrics.counts.active--
       return
     }
     this.count(-1)
-    waiter.has = true
-    this.deliver(waiter.resume)
+    next.has = true
+    this.deliver(next.resume)
   }
 
   private count(change: number): void {
