@@ -21,6 +21,7 @@ import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Iterable from "effect/Iterable"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { InvalidOption } from "../internal/InvalidOption.ts"
@@ -235,7 +236,7 @@ const start = Effect.fnUntraced(function*({ name, order = "strict", sources }: O
     const pump = Effect.suspend(() =>
       lane.state === "running"
         ? Stream.runForEachArray(sources[source]?.stream ?? Stream.empty, (values) =>
-          merging.pour(lane, values.map((value) => ({ source, value }))))
+          merging.pour(lane, Iterable.map(values, (value) => ({ source, value }))))
         : Effect.void
     )
     const fiber = yield* pump.pipe(

@@ -10,7 +10,7 @@ import type { Order } from "./multiplexerOrder.ts"
 import { Waiters } from "./Waiters.ts"
 
 /** Lanes, each filled by one fiber, and emptied in one order. Everything but waiting is done in single steps. */
-export class Multiplexing<A extends object, E> {
+export class Multiplexing<A, E> {
   private readonly order: Order
   private readonly lanes: ReadonlyArray<Lane<A>>
   private readonly interruptSources: () => void
@@ -26,17 +26,21 @@ export class Multiplexing<A extends object, E> {
     this.interruptSources = interruptSources
   }
 
-  /** Puts in what a source brought, and waits where there is no room and its lane waits. */
-  pour(lane: Lane<A>, elements: ReadonlyArray<A>, from = 0): Effect.Effect<void> {
+  /** Puts in what a source brings, and waits where there is no room and its lane waits. */
+  pour(lane: Lane<A>, elements: Iterable<A>): Effect.Effect<void> {
+    return Effect.suspend(() => this.pourRest(lane, elements[Symbol.iterator]()))
+  }
+
+  private pourRest(lane: Lane<A>, elements: Iterator<A>): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-      for (let at = from; at < elements.length; at++) {
-        const element = elements[at]
-        if (element === undefined || lane.state !== "running") break
-        const put = this.put(lane, element, now)
+      while (lane.state === "running") {
+        const next = elements.next()
+        if (next.done === true) break
+        const put = this.put(lane, next.value, now)
         if (!lane.over) continue
         this.consumers.wakeAll()
-        return Effect.andThen(this.room(lane, put), this.pour(lane, elements, at + 1))
+        return Effect.andThen(this.room(lane, put), this.pourRest(lane, elements))
       }
       this.consumers.wakeAll()
       return Effect.void

@@ -142,26 +142,33 @@ export class Stage<A, B, F, E, R> implements Inlet<A, E> {
   }
 
   /** What each of its fibers does. */
-  get worker(): Effect.Effect<void, never, R> {
-    return Effect.gen({ self: this }, function*() {
-      while (this.state !== "over") {
-        const job = this.take()
-        if (job === undefined) {
-          yield* this.arrivals.until(() => this.state === "over" || (!this.halted && !this.intake.idle))
-          continue
-        }
-        const began = this.around.now()
-        const exit = yield* Effect.exit(this.attempt(job))
-        this.measure(this.around.now() - began)
-        const tell = this.settle(job, exit)
-        if (tell !== undefined) this.told(job, yield* tell)
-        if (job.line !== undefined && job.line === this.pending) {
-          const turn = job.turn = new Waiters()
-          yield* turn.until(() => job.line === undefined)
-        }
-        if (this.next.over) yield* this.next.room
-      }
+  readonly worker: Effect.Effect<void, never, R> = Effect.suspend(() =>
+    Effect.whileLoop({ while: () => this.state !== "over", body: () => this.work(), step: () => {} })
+  )
+
+  /** One item, or a wait for one. */
+  private work(): Effect.Effect<void, never, R> {
+    const job = this.take()
+    if (job === undefined) {
+      return this.arrivals.until(() => this.state === "over" || (!this.halted && !this.intake.idle))
+    }
+    const began = this.around.now()
+    return Effect.flatMap(Effect.exit(this.attempt(job)), (exit) => {
+      this.measure(this.around.now() - began)
+      const tell = this.settle(job, exit)
+      if (tell === undefined) return this.leave(job)
+      return Effect.flatMap(tell, (wrong) => {
+        this.told(job, wrong)
+        return this.leave(job)
+      })
     })
+  }
+
+  /** The worker goes on when its item has, in its turn, and there is room behind it. */
+  private leave(job: Job<A, B, E>): Effect.Effect<void> {
+    if (job.line === undefined || job.line !== this.pending) return this.next.over ? this.next.room : Effect.void
+    const turn = job.turn = new Waiters()
+    return Effect.andThen(turn.until(() => job.line === undefined), Effect.suspend(() => this.leave(job)))
   }
 
   private take(): Job<A, B, E> | undefined {
