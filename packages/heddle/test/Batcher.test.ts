@@ -98,6 +98,26 @@ describe("Batcher", () => {
       assert.deepStrictEqual(items(), [[1, 2, 3, 2]])
     }))
 
+  it.effect("who leaves after a flush takes it along: what comes later waits for others as ever", () =>
+    Effect.gen(function*() {
+      const { items, run } = noting()
+      const gate = yield* Deferred.make<void>()
+      const gated = (all: Items) => Effect.andThen(all.includes(0) ? Deferred.await(gate) : Effect.void, run(all))
+      const batcher = yield* Batcher.make({ run: gated, maxSize: 10, maxWait: 100 })
+      yield* batcher.enqueue(0)
+      yield* batcher.flush
+      yield* settle
+      const leaves = yield* Effect.forkChild(batcher.submit(1), { startImmediately: true })
+      yield* batcher.flush
+      yield* Fiber.interrupt(leaves)
+      yield* batcher.enqueue(2)
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust(99)
+      assert.deepStrictEqual(items(), [[0]])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(items(), [[0], [2]])
+    }))
+
   it.effect("AC-22.3 the end of the scope sends the rest once, without waiting for more", () =>
     Effect.gen(function*() {
       const { batches, run } = noting()

@@ -13,7 +13,7 @@
  *
  * A thread does one task after the other. Payloads, results and failures are encoded by their schemas and cloned; what a
  * `Transferable` schema of `effect/workers` marks is moved. Each thread is sent one task ahead, and up to 15 where tasks take less than
- * 0.2 ms; what it has not begun is taken back for a thread that has nothing to do. A task begins once or not at all. The memory of a thread is limited where it is made, by
+ * 1 ms; what it has not begun is taken back for a thread that has nothing to do. A task begins once or not at all. The memory of a thread is limited where it is made, by
  * `resourceLimits`; one that exceeds it fails its task with `ThreadCrashed`, and the pool goes on with a new one.
  *
  * **Gotchas**

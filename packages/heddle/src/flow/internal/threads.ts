@@ -12,9 +12,9 @@ import { Thread, type ThreadJob } from "./thread.ts"
 const shallowest = 2
 const deepest = 16
 /** Where jobs take less, in milliseconds, it has more of them ahead. */
-const quick = 0.2
+const quick = 1
 /** A job that takes more ends that. */
-const slow = 1
+const slow = 4
 
 export interface ThreadsOptions {
   readonly size: number
