@@ -64,15 +64,15 @@ class Ledger {
       })
     ))
 
-  /** What a caller was told is what has happened. */
-  check(item: Item, exit: Exit.Exit<Item, "batch" | "item" | Batcher.BatcherClosed>): void {
+  /** What a caller was told is what has happened; of an interruption, only who was interrupted. */
+  check(item: Item, exit: Exit.Exit<Item, "batch" | "item" | Batcher.BatcherClosed>, interrupted = false): void {
     const fate = this.fates.get(item)
     if (Exit.isSuccess(exit)) {
       assert.strictEqual(exit.value, item)
       return assert.strictEqual(fate, "done")
     }
     const [reason] = exit.cause.reasons
-    if (reason?._tag === "Interrupt") return
+    if (reason?._tag === "Interrupt") return assert.isTrue(interrupted, "another's interruption")
     assert.strictEqual(reason?._tag, "Fail")
     if (reason?._tag !== "Fail") return
     if (typeof reason.error === "string") return assert.strictEqual(fate, "failed")
@@ -109,7 +109,7 @@ const submitter = ({ batcher, ledger }: Effect.Success<typeof make>, who: number
         const fiber = yield* Effect.forkChild(submitted)
         yield* Effect.yieldNow
         yield* Fiber.interrupt(fiber)
-        ledger.check(item, yield* Fiber.await(fiber))
+        ledger.check(item, yield* Fiber.await(fiber), true)
       } else if (way === 2) handles.push(Fiber.join(yield* Effect.forkChild(checked(submitted))))
       else if (way === 3) yield* checked(Stream.runCollect(batcher.through(Stream.make(item))).pipe(Effect.as(item)))
       else {

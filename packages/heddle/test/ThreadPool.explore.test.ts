@@ -35,11 +35,11 @@ const check = (
   n: number,
   exit: Exit.Exit<number, string | ThreadPool.Refusal>,
   begun: ReadonlySet<number>,
-  losesLastWords: boolean
+  { interrupted, losesLastWords }: { readonly interrupted: boolean; readonly losesLastWords: boolean }
 ) => {
   if (Exit.isSuccess(exit)) return assert.strictEqual(exit.value, n)
   const [reason] = exit.cause.reasons
-  if (reason?._tag === "Interrupt") return
+  if (reason?._tag === "Interrupt") return assert.isTrue(interrupted, "another's interruption")
   assert.strictEqual(reason?._tag, "Fail", String(exit))
   if (reason?._tag !== "Fail") return
   if (reason.error === "seven") return assert.strictEqual(n % 7, 0)
@@ -57,11 +57,12 @@ const program = Effect.gen(function*() {
     const one = (n: number) =>
       Effect.gen(function*() {
         const fiber = yield* Effect.forkChild(pool.submit("work", n))
-        if ((yield* Random.nextIntBetween(0, 3)) === 0) {
+        const interrupted = (yield* Random.nextIntBetween(0, 3)) === 0
+        if (interrupted) {
           for (let turns = yield* Random.nextIntBetween(0, 6); turns > 0; turns--) yield* Effect.yieldNow
           yield* Fiber.interrupt(fiber)
         }
-        check(n, yield* Fiber.await(fiber), begun, losesLastWords)
+        check(n, yield* Fiber.await(fiber), begun, { interrupted, losesLastWords })
       })
     const resizes = Effect.gen(function*() {
       for (let turns = yield* Random.nextIntBetween(0, 8); turns > 0; turns--) yield* Effect.yieldNow
