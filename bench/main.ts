@@ -7,9 +7,13 @@ import { parseArgs } from "node:util"
 import { coordination } from "./coordination/main.ts"
 import { flow } from "./flow/main.ts"
 import { lock } from "./lock/main.ts"
+import { messaging } from "./messaging/main.ts"
 import { resilience } from "./resilience/main.ts"
 
-const works = new Map([["coordination", coordination], ["flow", flow], ["lock", lock], ["resilience", resilience]])
+const works = new Map([["coordination", coordination], ["flow", flow], ["lock", lock], ["messaging", messaging], [
+  "resilience",
+  resilience
+]])
 
 const usage = `npm run bench -- <work> [--quick] [--only <a part of a title>]\nworks: ${[...works.keys()].join(", ")}\n`
 

@@ -1,0 +1,53 @@
+/** Work queues and topics beside their peers, on private servers. */
+import { Servers } from "@heddle/testkit"
+import { type Match, play } from "../harness/loads.ts"
+
+const redis = [
+  ["raw streams on ioredis, read and acknowledged by 500", "redis/streams.ts"],
+  ["heddle", "redis/heddle.ts"],
+  ["bee-queue", "redis/bee-queue.ts"],
+  ["bullmq", "redis/bullmq.ts"],
+  ["Effect's PersistedQueue", "redis/persisted-queue.ts"]
+] as const
+
+const postgres = [
+  ["raw SKIP LOCKED on pg, claimed and deleted by 500", "postgres/skip-locked.ts"],
+  ["heddle", "postgres/heddle.ts"],
+  ["graphile-worker", "postgres/graphile-worker.ts"],
+  ["pg-boss", "postgres/pg-boss.ts"]
+] as const
+
+const from = import.meta.url
+const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
+const queues = { from, count: 10_000, rounds: 5 }
+const topics = { from, count: 20_000, rounds: 5 }
+
+export const messaging = play("messaging", [
+  { ...queues, title: "Work queue on Redis: 10,000 jobs in bulk", server: Servers.redis, contenders: redis },
+  { ...queues, title: "Work queue on Redis: 10,000 jobs one by one", server: Servers.redis, contenders: single(redis) },
+  { ...queues, title: "Work queue on PostgreSQL: 10,000 jobs in bulk", server: Servers.postgres, contenders: postgres },
+  {
+    ...queues,
+    title: "Work queue on PostgreSQL: 10,000 jobs one by one",
+    server: Servers.postgres,
+    contenders: single(postgres)
+  },
+  {
+    ...topics,
+    title: "Topic on Redis: one tells, four hear",
+    server: Servers.redis,
+    contenders: [["ioredis", "topic/redis-raw.ts"], ["heddle", "topic/redis-heddle.ts"]]
+  },
+  {
+    ...topics,
+    title: "Topic on NATS: one tells, four hear",
+    server: Servers.nats,
+    contenders: [["the client of NATS", "topic/nats-raw.ts"], ["heddle", "topic/nats-heddle.ts"]]
+  },
+  {
+    ...topics,
+    title: "Topic on RabbitMQ: one tells, four hear",
+    server: Servers.rabbitmq,
+    contenders: [["amqplib", "topic/rabbitmq-raw.ts"], ["heddle", "topic/rabbitmq-heddle.ts"]]
+  }
+])
