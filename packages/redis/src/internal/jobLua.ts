@@ -31,6 +31,9 @@ ${time}
 local now = math.floor(micros / 1000)
 local publish = "${sharded ? "SPUBLISH" : "PUBLISH"}"
 local number = function(n) return string.format("%.0f", n) end
+local known = redis.call("HMGET", META, "seq", "token", "paused")
+local seq, token, paused = tonumber(known[1]) or 0, tonumber(known[2]) or 0, known[3]
+local firstSeq, firstToken = seq, token
 local arg = function()
   at = at + 1
   return ARGV[at]
@@ -49,8 +52,21 @@ local function earliest()
 end
 local soonest, grew = earliest(), false
 
+-- Calls with many arguments, as many as Lua's stack surely holds.
+local function many(command, key, list)
+  for i = 1, #list, 1000 do redis.call(command, key, unpack(list, i, math.min(i + 999, #list))) end
+end
+-- Jobs that have ended and are not kept: those of settlements that follow each other go together.
+local gone, ids = {}, {}
+local function sweep()
+  if #ids == 0 then return end
+  many("HDEL", JOBS, ids)
+  many("HDEL", PAYLOADS, ids)
+  gone, ids = {}, {}
+end
+
 local function load(id)
-  local packed = redis.call("HGET", JOBS, id)
+  local packed = not gone[id] and redis.call("HGET", JOBS, id)
   return packed and cmsgpack.unpack(packed)
 end
 local function save(id, job) redis.call("HSET", JOBS, id, cmsgpack.pack(job)) end
@@ -63,10 +79,8 @@ local function firstOf(key)
   return found and string.sub(found, #line + 1)
 end
 
-local function wait(id, job)
+local function place(id, job)
   local member = memberOf(id, job)
-  job.state = "waiting"
-  save(id, job)
   if job.ready > now then
     redis.call("ZADD", DELAYED, number(job.ready), member)
   elseif job.key == "" or firstOf(job.key) == member then
@@ -75,10 +89,19 @@ local function wait(id, job)
   end
 end
 
-local function join(id, job)
-  job.seq = redis.call("HINCRBY", META, "seq", 1)
+local function wait(id, job)
+  job.state = "waiting"
+  save(id, job)
+  place(id, job)
+end
+
+local function rank(job)
+  seq = seq + 1
+  job.seq = seq
+end
+
+local function line(id, job)
   if job.key ~= "" then redis.call("ZADD", LINES, 0, lineOf(job.key) .. memberOf(id, job)) end
-  wait(id, job)
 end
 
 local function follow(key)
@@ -108,9 +131,9 @@ end
 
 local function unplace(id, job)
   local member = memberOf(id, job)
+  if job.state == "claimed" then return redis.call("ZREM", CLAIMED, member) end
   redis.call("ZREM", READY, member)
   redis.call("ZREM", DELAYED, member)
-  redis.call("ZREM", CLAIMED, member)
 end
 
 local function die(id, job, cause, problem)
@@ -131,7 +154,8 @@ local function finish(id, job, kind, result)
     redis.call("ZADD", ENDED, number(now + job.keep), id)
     tell(id)
   else
-    forget(id)
+    gone[id] = true
+    ids[#ids + 1] = id
     if tell(id) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
   end
   leave(id, job)
@@ -171,8 +195,14 @@ end
 ${jobLuaSteps}
 advance()
 local answers = {}
-while at < #ARGV do answers[#answers + 1] = ops[arg()]() end
-local paused = redis.call("HEXISTS", META, "paused") == 1
+while at < #ARGV do
+  local op = arg()
+  if op ~= "settle" then sweep() end
+  answers[#answers + 1] = ops[op]()
+end
+sweep()
+if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
+if token > firstToken then redis.call("HSET", META, "token", number(token)) end
 if (grew and not paused and redis.call("ZCARD", READY) > 0) or earliest() < soonest then
   redis.call(publish, start .. ":news", "")
 end

@@ -3,39 +3,48 @@ export const jobLuaSteps = `
 local ops = {}
 
 ops.enqueue = function()
-  local added = {}
+  local added, payloads, places = {}, {}, {}
   for i = 1, count() do
     local id, payload = arg(), arg()
     local job = { headers = arg(), key = arg(), priority = count(), ready = now + count(), most = count(), keep = count(),
-      enqueued = now, attempts = 0, token = "", owner = "" }
-    if redis.call("HEXISTS", JOBS, id) == 1 then
-      added[i] = 0
-    else
-      redis.call("HSET", PAYLOADS, id, payload)
-      join(id, job)
-      added[i] = 1
+      enqueued = now, attempts = 0, token = "", owner = "", state = "waiting" }
+    rank(job)
+    added[i] = redis.call("HSETNX", JOBS, id, cmsgpack.pack(job))
+    if added[i] == 1 then
+      payloads[#payloads + 1] = id
+      payloads[#payloads + 1] = payload
+      if job.key == "" and job.ready <= now then
+        places[#places + 1] = job.ready - job.priority * level
+        places[#places + 1] = memberOf(id, job)
+        grew = true
+      else
+        line(id, job)
+        place(id, job)
+      end
     end
   end
+  many("HSET", PAYLOADS, payloads)
+  many("ZADD", READY, places)
   return added
 end
 
 ops.claim = function()
   local max, ttl, owner = count(), count(), arg()
-  local found = {}
-  if redis.call("HEXISTS", META, "paused") == 0 then
-    local members = redis.call("ZPOPMIN", READY, max)
-    for i = 1, #members, 2 do
-      local member = members[i]
-      local id = idOf(member)
-      local job = load(id)
-      local token = math.max((tonumber(redis.call("HGET", META, "token")) or 0) + 1, micros)
-      redis.call("HSET", META, "token", number(token))
+  local found, jobs, places, chosen = {}, {}, {}, {}
+  local members = paused and {} or redis.call("ZPOPMIN", READY, max)
+  for i = 1, #members, 2 do chosen[#chosen + 1] = idOf(members[i]) end
+  if #chosen > 0 then
+    local packed, payloads = redis.call("HMGET", JOBS, unpack(chosen)), redis.call("HMGET", PAYLOADS, unpack(chosen))
+    for i, id in ipairs(chosen) do
+      local job = cmsgpack.unpack(packed[i])
+      token = math.max(token + 1, micros)
       job.state, job.token, job.owner, job.attempts, job.progress = "claimed", number(token), owner, job.attempts + 1, nil
-      save(id, job)
-      redis.call("ZADD", CLAIMED, number(now + ttl), member)
-      found[#found + 1] = { id, job.token, job.attempts, job.most, job.key, redis.call("HGET", PAYLOADS, id), job.headers,
-        now - job.enqueued }
+      jobs[2 * i - 1], jobs[2 * i] = id, cmsgpack.pack(job)
+      places[2 * i - 1], places[2 * i] = now + ttl, members[2 * i - 1]
+      found[i] = { id, job.token, job.attempts, job.most, job.key, payloads[i], job.headers, now - job.enqueued }
     end
+    many("HSET", JOBS, jobs)
+    many("ZADD", CLAIMED, places)
   end
   local next = earliest()
   return { next == math.huge and -1 or math.max(next - now, 0), found }
@@ -97,7 +106,9 @@ ops.redrive = function()
       local job = load(id)
       redis.call("ZREM", DEAD, id)
       job.attempts, job.cause, job.problem, job.ready = 0, nil, nil, now
-      join(id, job)
+      rank(job)
+      line(id, job)
+      wait(id, job)
       driven = driven + 1
     end
   end
@@ -148,7 +159,7 @@ ops.stats = function()
   local delayed, claimed = redis.call("ZCARD", DELAYED), redis.call("ZCARD", CLAIMED)
   local dead = redis.call("ZCARD", DEAD)
   local waiting = redis.call("HLEN", JOBS) - delayed - claimed - dead - redis.call("ZCARD", ENDED)
-  return { waiting, delayed, claimed, dead, redis.call("HEXISTS", META, "paused") }
+  return { waiting, delayed, claimed, dead, paused and 1 or 0 }
 end
 
 ops.cancel = function()
@@ -163,8 +174,10 @@ end
 ops.pause = function()
   if arg() == "1" then
     redis.call("HSET", META, "paused", 1)
+    paused = "1"
   else
     redis.call("HDEL", META, "paused")
+    paused = false
     grew = true
   end
   return 1
