@@ -38,13 +38,11 @@ const subjectOf = (call: Fixture["Service"]["call"], queue: string): JobTwin.Sub
   const word = (now: number, name: string, params: string, given: ReadonlyArray<unknown>) =>
     Effect.map(call(name, params, given, now), ([row = []]) => row[0])
   return {
-    enqueue: (now, entries) => {
-      const { blobs, words } = Ops.enqueueArgs(queue, entries)
-      return Effect.map(
-        word(now, "enqueue", "$1, $2", [words, blobs]),
+    enqueue: (now, entries) =>
+      Effect.map(
+        word(now, "enqueue", "$1, $2", Ops.enqueueArgs([{ queue, entries }])),
         (told) => Array.from(String(told), (letter) => letter === "1")
-      )
-    },
+      ),
     claim: (now, { max, owner, ttl }) =>
       Effect.map(
         call("claim", "$1, $2, $3::text::int8, $4", [queue, max, String(ttl * 1000), owner], now),

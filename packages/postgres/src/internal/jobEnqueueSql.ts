@@ -1,9 +1,8 @@
 import { keyLock, planned, unfinished } from "./jobLookSql.ts"
 
-/** How many words tell one job to `job_enqueue`: queue, id, key, headers, priority, delay, attempts, keep. */
-export const enqueueWords = 8
-
-const word = (at: number): string => `words[${enqueueWords} * i + ${at}]`
+/** The words of `job_enqueue`, one column after the other: a word in the midst of an array is dear to reach. */
+const columns = ["q", "id", "k", "headers", "priority", "delay", "most", "keep"]
+const given = columns.map((_, at) => `words[${at} * total + 1 : ${at + 1} * total]`).join(", ")
 
 /**
  * Adds jobs of any queues, in order, and answers a digit for each: 1 where it was added, 0 where its id is known. Makes dead letters
@@ -16,42 +15,39 @@ export const jobEnqueueSql = (s: string, clock: string, channel: string): string
 create or replace function ${s}.job_enqueue_1(words text[], blobs bytea[]) returns text language plpgsql ${planned} as $enqueue$
 declare
   micros int8 := ${clock};
-  total int4 := cardinality(blobs) - 1;
+  total int4 := cardinality(blobs);
+  queues text[] := words[1 : total];
+  keys text[] := words[2 * total + 1 : 3 * total];
   keyed bool := false;
   told text;
+  news text[];
 begin
-  perform ${s}.job_sweep_1(d.q, micros, '${channel}') from (select distinct ${
-  word(1)
-} q from generate_series(0, total) i) d;
-  select bool_or(${word(3)} <> '') into keyed from generate_series(0, total) i;
+  perform ${s}.job_sweep_1(d.q, micros, '${channel}') from (select distinct q from unnest(queues) q) d;
+  select bool_or(k <> '') into keyed from unnest(keys) k;
   if keyed then
-    perform pg_advisory_xact_lock(d.lock) from (select distinct ${keyLock(word(1), word(3))} lock
-      from generate_series(0, total) i where ${word(3)} <> '' order by 1) d;
+    perform pg_advisory_xact_lock(d.lock) from (select distinct ${keyLock("u.q", "u.k")} lock
+      from unnest(queues, keys) u(q, k) where u.k <> '' order by 1) d;
   end if;
   with given as (
-    select i, ${word(1)} q, ${word(2)} id, ${word(3)} k, ${word(4)} headers, ${word(5)}::int2 priority, ${
-  word(6)
-}::int8 delay,
-      ${word(7)}::int4 most, ${word(8)}::int8 keep, blobs[i + 1] payload,
-      row_number() over (partition by ${word(1)}, ${word(2)} order by i) as nth
-    from generate_series(0, total) i
+    select u.*, row_number() over (partition by u.q, u.id order by u.i) as nth
+    from unnest(${given}, blobs) with ordinality u(${columns.join(", ")}, payload, i)
   ), added as (
     insert into ${s}.job (queue, id, key, first, state, priority, ready, enqueued, attempts, most, keep, token, until, followed,
       payload, headers)
-    select g.q, g.id, nullif(g.k, ''), g.k = '', case when g.delay > 0 then 'l' else 'w' end::"char", g.priority, micros + g.delay,
-      micros, 0, g.most, g.keep, 0, 0, false, g.payload, g.headers
+    select g.q, g.id, nullif(g.k, ''), g.k = '', case when g.delay::int8 > 0 then 'l' else 'w' end::"char", g.priority::int2,
+      micros + g.delay::int8, micros, 0, g.most::int4, g.keep::int8, 0, 0, false, g.payload, g.headers
     from given g order by g.i
     on conflict (queue, id) do nothing returning queue, id
   )
-  select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i) into told
+  select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i),
+      array_agg(distinct g.q) filter (where a.id is not null) into told, news
     from given g left join added a on a.queue = g.q and a.id = g.id;
   if keyed then
-    update ${s}.job j set first = true from (select distinct ${word(1)} q, ${word(3)} k from generate_series(0, total) i
-      where ${word(3)} <> '') d where not j.first and j.seq = (select o.seq from ${s}.job o
+    update ${s}.job j set first = true from (select distinct u.q, u.k from unnest(queues, keys) u(q, k)
+      where u.k <> '') d where not j.first and j.seq = (select o.seq from ${s}.job o
         where o.queue = d.q and o.key = d.k and o.state in ${unfinished} order by o.seq limit 1);
   end if;
-  perform pg_notify('${channel}', json_build_array('w', d.q)::text) from (select distinct ${word(1)} q
-    from generate_series(0, total) i where substr(told, i + 1, 1) = '1') d;
+  perform pg_notify('${channel}', json_build_array('w', q)::text) from unnest(news) q;
   return told;
 end $enqueue$;
 

@@ -6,20 +6,29 @@ const micros = (millis: number): string => String(Math.round(millis * 1000))
 
 const none = new Uint8Array()
 
-/** Jobs for one queue, as `job_enqueue` takes them. */
-export const enqueueArgs = (queue: string, entries: ReadonlyArray<JobBackend.Entry>) => ({
-  words: entries.flatMap(({ delay, headers, id, keep, key, maxAttempts, priority }) => [
-    queue,
-    escape(id),
-    key === undefined ? "" : escape(key),
-    JSON.stringify(headers),
-    String(priority),
-    micros(delay),
-    String(maxAttempts),
-    micros(keep)
-  ]),
-  blobs: entries.map(({ payload }) => payload)
-})
+/** Jobs of one queue that come at once. */
+export interface Enqueueing {
+  readonly queue: string
+  readonly entries: ReadonlyArray<JobBackend.Entry>
+}
+
+/** Jobs as `job_enqueue` takes them: their words, column by column, and their payloads. */
+export const enqueueArgs = (
+  calls: ReadonlyArray<Enqueueing>
+): readonly [ReadonlyArray<string>, ReadonlyArray<Uint8Array>] => {
+  const jobs = calls.flatMap(({ entries, queue }) => entries.map((entry) => ({ ...entry, queue })))
+  const words = [
+    jobs.map(({ queue }) => queue),
+    jobs.map(({ id }) => escape(id)),
+    jobs.map(({ key }) => key === undefined ? "" : escape(key)),
+    jobs.map(({ headers }) => JSON.stringify(headers)),
+    jobs.map(({ priority }) => String(priority)),
+    jobs.map(({ delay }) => micros(delay)),
+    jobs.map(({ maxAttempts }) => String(maxAttempts)),
+    jobs.map(({ keep }) => micros(keep))
+  ]
+  return [words.flat(), jobs.map(({ payload }) => payload)]
+}
 
 const letters = { Completed: "C", Retry: "R", Dead: "D", HandedBack: "H" } as const
 

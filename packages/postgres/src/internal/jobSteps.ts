@@ -28,11 +28,6 @@ export interface StepsOptions {
   readonly recheck: number
 }
 
-interface Enqueueing {
-  readonly queue: string
-  readonly entries: ReadonlyArray<JobBackend.Entry>
-}
-
 interface Settling {
   readonly held: JobBackend.Held
   readonly settlement: JobBackend.Settlement
@@ -79,22 +74,22 @@ export const jobSteps = (
 
     // Those of one tick share a statement, and each waits for its commit.
     const enqueuing = yield* Effect.orDie(
-      Batcher.makeWeighted<Enqueueing, ReadonlyArray<boolean>, Lease.StoreUnavailable, never>({
+      Batcher.makeWeighted<Ops.Enqueueing, ReadonlyArray<boolean>, Lease.StoreUnavailable, never>({
         maxSize: 1000,
         concurrency: 2,
         drainFor: postgres.timeout,
         weight: ({ entries }) =>
           entries.length + entries.reduce((sum, { payload }) => sum + payload.byteLength, 0) / 10_000,
         maxWeight: 1e7,
-        run: (calls) => {
-          const all = calls.map(({ entries, queue }) => Ops.enqueueArgs(queue, entries))
-          const params = [all.flatMap(({ words }) => words), all.flatMap(({ blobs }) => blobs)]
-          return Effect.map(Effect.mapError(run(called("enqueue", "$1, $2"), params, false), failure), (rows) => {
-            const letters = lettersOf(rows)
-            let at = 0
-            return calls.map(({ entries }) => Exit.succeed(entries.map(() => letters[at++] === "1")))
-          })
-        }
+        run: (calls) =>
+          Effect.map(
+            Effect.mapError(run(called("enqueue", "$1, $2"), Ops.enqueueArgs(calls), false), failure),
+            (rows) => {
+              const letters = lettersOf(rows)
+              let at = 0
+              return calls.map(({ entries }) => Exit.succeed(entries.map(() => letters[at++] === "1")))
+            }
+          )
       })
     )
     const settleAll = (calls: ReadonlyArray<Settling>) =>
