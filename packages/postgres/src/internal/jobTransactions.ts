@@ -34,7 +34,7 @@ export const joinTransactions = (
       joined(
         steps.enqueue(queue, entries),
         Effect.suspend(() => {
-          const { blobs, words } = Ops.enqueueArgs(queue, entries)
+          const [words, blobs] = Ops.enqueueArgs([{ queue, entries }])
           return Effect.map(call("enqueue", words, blobs), (letters) => entries.map((_, at) => letters[at] === "1"))
         })
       ),
