@@ -38,7 +38,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { InvalidOption } from "../internal/InvalidOption.ts"
 import type { DeadlineExceeded, MalformedDeadline } from "../resilience/Deadline.ts"
 import * as Broker from "./Broker.ts"
@@ -229,10 +229,14 @@ export const make = <A>({ name, payload }: Options<A>): Topic<A> => {
     subscription: Broker.Subscription,
     { onUndecodable = logUndecodable }: SubscribeOptions<WhenFull, R>
   ): Subscription<A, R> => {
-    const events = decoded(subscription, codec, onUndecodable)
     return {
-      events,
-      messages: Stream.filter(events, (event): event is Received<A> => event._tag === "Message"),
+      events: decoded(subscription, codec, onUndecodable, (_event): _event is Received<A> | Gap => true),
+      messages: decoded(
+        subscription,
+        codec,
+        onUndecodable,
+        (event): event is Received<A> => event._tag === "Message"
+      ),
       stats: subscription.stats
     }
   }

@@ -16,6 +16,12 @@ export const brokerSteps = (
     const [channel, text] = [`${prefix}${subject}`, writeMessage({ subject, ...message })]
     return subscriber.sharded ? commands.spublish(channel, text) : commands.publish(channel, text)
   }
+  /** The subscriptions of a channel are told one after another: the text is read once for all of them. */
+  let last: readonly [text: string, message: Message.Message | undefined] = ["", undefined]
+  const read = (text: string) => {
+    if (text !== last[0]) last = [text, readMessage(text)]
+    return last[1]
+  }
   const steps: BrokerBackend.Steps = {
     publish: (messages) =>
       Effect.asVoid(Effect.tryPromise({ try: () => Promise.all(messages.map(send)), catch: failure })),
@@ -26,7 +32,7 @@ export const brokerSteps = (
       let state: "hears" | "lost" | "told" = "hears"
       const hearer: Hearer = {
         onMessage: (text) => {
-          const message = readMessage(text)
+          const message = read(text)
           if (message === undefined || (wild && !BrokerBackend.matches(pattern, message.subject))) return
           // The gap is before the first message of the new connection.
           if (state === "lost") {

@@ -32,7 +32,7 @@ export const workCodec = <A>(schema: Schema.Codec<A, unknown>): WorkCodec<A> => 
         } catch (error) {
           return Effect.fail(String(error))
         }
-        return Effect.mapError(fromJson(parsed), ({ message }) => message)
+        return Effect.mapErrorEager(fromJson(parsed), ({ message }) => message)
       })
   }
 }
