@@ -29,7 +29,8 @@ const settings = new Map<string, Partial<typeof withServers>>([
   ["heddle", {}],
   ["testkit", patient],
   ["nats", patient],
-  ["rabbitmq", patient]
+  ["rabbitmq", patient],
+  ["grpc", patient]
 ])
 
 // Type tests need tsc on the whole repository, and an empty project fails the run.

@@ -18,6 +18,7 @@ const libraries: Readonly<Record<string, ReadonlyArray<string>>> = {
   etcd: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"],
   nats: ["@nats-io/transport-node", "@nats-io/jetstream", "node"],
   rabbitmq: ["amqplib", "node"],
+  grpc: ["@grpc/grpc-js", "@bufbuild/protobuf", "node"],
   postgres: ["@effect/sql-pg", "node"]
 }
 

@@ -93,7 +93,15 @@ export default defineConfig({
       { text: "Patterns", items: areaItems.filter(({ items }) => items.length > 0) },
       { text: "Stores", collapsed: true, items: pages("docs/stores/*.md") },
       { text: "Backends", collapsed: true, items: pages("docs/backends/*.md") },
-      { text: "Guides", collapsed: true, items: [{ text: "Testing", link: "/testing" }, ...pages("docs/guides/*.md")] },
+      {
+        text: "Guides",
+        collapsed: true,
+        items: [
+          { text: "Testing", link: "/testing" },
+          { text: "gRPC", link: "/patterns/grpc" },
+          ...pages("docs/guides/*.md")
+        ]
+      },
       {
         text: "Reference",
         collapsed: true,

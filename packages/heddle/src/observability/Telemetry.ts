@@ -27,6 +27,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { coordinationRows } from "./internal/coordinationRows.ts"
 import { flowRows } from "./internal/flowRows.ts"
+import { grpcRows } from "./internal/grpcRows.ts"
 import { lifecycleRows } from "./internal/lifecycleRows.ts"
 import { messagingRows } from "./internal/messagingRows.ts"
 import type { LabelValues, MetricRow } from "./internal/MetricRow.ts"
@@ -58,6 +59,7 @@ export const metrics: ReadonlyArray<MetricRow> = [
   ...resilienceRows,
   ...messagingRows,
   ...lifecycleRows,
+  ...grpcRows,
   ...runtimeRows
 ]
 
