@@ -43,6 +43,8 @@ export class RabbitMq extends Context.Service<RabbitMq, {
   ) => Effect.Effect<void, Message.StoreUnavailable, Scope.Scope>
   /** One step with the server. Where it is not answered in time it fails, and the connection is replaced. */
   readonly step: <A>(run: () => Promise<A>) => Effect.Effect<A, Message.StoreUnavailable>
+  /** How long a connection may be silent before the server gives it up, in milliseconds: no less than that. */
+  readonly heartbeat: number
   /** Why the server takes no messages at present, where it says so. */
   readonly blocked: () => string | undefined
   /** What a failure means to a caller. */
@@ -71,11 +73,13 @@ export interface Options {
   readonly tls?: SocketOptions | undefined
   /** How long to try to connect before the layer fails. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
-  /**
-   * The longest that one step takes. A connection that is silent for that long is replaced; heartbeats go each half of it, in whole
-   * seconds, at least 2. Default 5 seconds.
-   */
+  /** The longest that one step takes. A connection that is silent for that long is replaced. Default 5 seconds. */
   readonly commandTimeout?: Duration.Input | undefined
+  /**
+   * The server gives up a connection that was silent for two to three times this long, and the client one that was silent for twice as
+   * long. In whole seconds, at least 1. Default: half of `commandTimeout`, at least 2 seconds.
+   */
+  readonly heartbeat?: Duration.Input | undefined
 }
 
 /**
@@ -115,6 +119,7 @@ const make = (options: Options): Effect.Effect<RabbitMq["Service"], Message.Stor
     const address = servers.map((server) => URL.canParse(server) ? new URL(server).host : server).join(",")
     const failure = (error: unknown) => unavailable(address, error)
     const timeout = Duration.toMillis(options.commandTimeout ?? "5 seconds")
+    const heartbeat = heartbeatOf(options.heartbeat, timeout)
     let attempts = 0
     let link: Link | undefined
     let connected = Deferred.makeUnsafe<void>()
@@ -133,7 +138,7 @@ const make = (options: Options): Effect.Effect<RabbitMq["Service"], Message.Stor
         const model = yield* Effect.firstSuccessOf(
           [...servers.slice(from), ...servers.slice(0, from)].map((server) =>
             Effect.tryPromise({
-              try: () => connectAmqp(addressOf(options, server, timeout), socketOf(options, cutting.signal)),
+              try: () => connectAmqp(addressOf(options, server, heartbeat), socketOf(options, cutting.signal)),
               catch: failure
             })
           )
@@ -171,6 +176,7 @@ const make = (options: Options): Effect.Effect<RabbitMq["Service"], Message.Stor
       address,
       failure,
       step,
+      heartbeat: heartbeat * 1000,
       blocked: () => link?.blocked,
       keep: (open, setUp) =>
         Effect.suspend(() => {
@@ -201,7 +207,7 @@ const make = (options: Options): Effect.Effect<RabbitMq["Service"], Message.Stor
 const politely = (leave: () => Promise<unknown>): Effect.Effect<void> =>
   Effect.ignore(Effect.timeout(Effect.tryPromise(leave), goodbye))
 
-const addressOf = ({ password, username, vhost = "/" }: Options, server: string, timeout: number) => {
+const addressOf = ({ password, username, vhost = "/" }: Options, server: string, heartbeat: number) => {
   const url = new URL(server)
   return {
     protocol: url.protocol.replace(":", ""),
@@ -212,9 +218,16 @@ const addressOf = ({ password, username, vhost = "/" }: Options, server: string,
       ? url.password === "" ? "guest" : decodeURIComponent(url.password)
       : Redacted.value(password),
     vhost: encodeURIComponent(vhost),
-    heartbeat: Math.max(2, Math.floor(timeout / 2000))
+    heartbeat
   }
 }
+
+/** Seconds. */
+const heartbeatOf = (asked: Duration.Input | undefined, timeout: number): number =>
+  Math.max(
+    asked === undefined ? 2 : 1,
+    Math.floor((asked === undefined ? timeout / 2 : Duration.toMillis(asked)) / 1000)
+  )
 
 /** An abort of the signal closes the socket at once, at whatever step. */
 const socketOf = (

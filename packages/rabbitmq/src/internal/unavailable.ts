@@ -23,6 +23,7 @@ const meanings: ReadonlyArray<readonly [RegExp, string]> = [
     "does not let this user in: check the name of the virtual host, and the user's rights there"
   ],
   [/PRECONDITION.FAILED|\b406\b/i, "has this exchange or queue with other settings: remove it, or take another prefix"],
+  [/has been removed/i, "lacks a queue that was there: try again, and it is made anew"],
   [/blocked/i, "takes no messages, because its memory or its disk is short: see its alarms"],
   [/timeout|timed out|ETIMEDOUT/i, "did not answer in time: see whether it is paused, overloaded or cut off"],
   [

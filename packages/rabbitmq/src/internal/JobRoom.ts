@@ -1,0 +1,174 @@
+import type { ConfirmChannel, Message } from "amqplib"
+import type { Job, JobBackend } from "heddle/messaging"
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Fetched, JobFeed } from "./JobFeed.ts"
+import { encode, moved, type StoredJob } from "./jobMessage.ts"
+import { Declared, delayFor, delaying, lasting, letters, type Names, namesOf } from "./jobQueues.ts"
+
+/** A job that was claimed here. */
+export interface Held {
+  readonly name: string
+  readonly claimed: Pick<JobBackend.Held, "queue" | "id" | "token">
+  readonly feed: JobFeed
+  readonly fetched: Fetched
+  /** The monotonic instant (ms) when the claim ends. */
+  until: number
+}
+
+/** All that stands on one channel, and ends with it. */
+export class JobRoom {
+  readonly channel: ConfirmChannel
+  readonly held = new Map<string, Held>()
+  readonly feeds = new Map<string, JobFeed>()
+  /** What is on its way to the server and nobody waits for. */
+  readonly pending = new Set<Promise<unknown>>()
+  closed = false
+  private readonly prefix: string
+  private readonly declared: Declared
+  private readonly returned = new Set<string>()
+  private sent = 0
+  private asked: Promise<unknown> = Promise.resolve()
+  private next: Promise<unknown> | undefined
+  constructor(channel: ConfirmChannel, prefix: string) {
+    this.channel = channel
+    this.prefix = prefix
+    this.declared = new Declared(channel)
+    channel.once("close", () => {
+      this.closed = true
+      for (const feed of this.feeds.values()) feed.some.openUnsafe()
+    })
+    channel.on("delivery", (message) => {
+      for (const feed of this.feeds.values()) if (feed.take(message)) return
+    })
+    channel.on("return", ({ properties }: Message) => this.returned.add(String(properties.correlationId)))
+    // A delivery for a consumer that was cancelled is taken above, and the client does not know it.
+    channel.on("handler-error", () => {})
+  }
+
+  async feed(queue: string): Promise<JobFeed> {
+    const names = this.names(queue)
+    await this.make(names)
+    const known = this.feeds.get(queue)
+    if (known !== undefined) return known
+    const made = new JobFeed(this.channel, names)
+    this.feeds.set(queue, made)
+    return made
+  }
+
+  /** Whoever comes first makes both: a server is confused by consumers of a queue that is being made. */
+  private make({ front, main }: Names): Promise<unknown> {
+    return Promise.all([this.declared.queue(front, lasting), this.declared.queue(main, lasting)])
+  }
+
+  names(queue: string): Names {
+    return namesOf(this.prefix, queue)
+  }
+
+  async letters(queue: string): Promise<string> {
+    const { dead } = this.names(queue)
+    await this.declared.queue(dead, letters)
+    return dead
+  }
+
+  /** One round trip, which those who ask meanwhile share. When it ends, all that was on its way before has come. */
+  sync(): Promise<unknown> {
+    return this.next ??= this.asked.catch(() => {}).then(() => {
+      this.next = undefined
+      return this.asked = this.channel.prefetch(1)
+    })
+  }
+
+  /** Puts a job at the end of what waits, after a delay. When it ends the server has the job. */
+  async wait(names: Names, job: StoredJob, delay: number): Promise<void> {
+    await this.make(names)
+    if (delay === 0) {
+      return this.publish(names.main, job)
+    }
+    const { left, length } = delayFor(delay)
+    const name = names.delay(length)
+    const put = async () => {
+      await this.declared.passing(name, delaying(names.main, length))
+      await this.publish(name, { ...job, left })
+    }
+    // A purge may have removed the queue in between.
+    return put().catch(put)
+  }
+
+  /** Puts a job into a queue. When it ends the server has it there. */
+  async publish(name: string, job: StoredJob, failure?: Job.Failure): Promise<void> {
+    // A queue that somebody is about to make refuses what comes too early.
+    for (let refused = 0; await this.send(name, job, failure) === "refused"; refused++) {
+      if (refused === 20) throw new Error(`the queue ${name} has refused the message (nacked)`)
+      await sleep(20)
+    }
+  }
+
+  private send(name: string, job: StoredJob, failure: Job.Failure | undefined): Promise<"taken" | "refused"> {
+    const { content, options } = encode(job, failure)
+    const correlationId = String(this.sent++)
+    return new Promise((resolve, reject) => {
+      this.channel.publish("", name, content, { ...options, correlationId, mandatory: true }, (error: unknown) => {
+        if (error !== null) {
+          if (error instanceof Error && error.message === "message nacked") resolve("refused")
+          else reject(error)
+        } else if (this.returned.delete(correlationId)) {
+          this.declared.forget(name)
+          reject(new Error(`the queue ${name} has been removed`))
+        } else resolve("taken")
+      })
+    })
+  }
+
+  /** Puts a job elsewhere. When the server has it there, it is told that it is done here. */
+  async move(fetched: Fetched, put: (job: StoredJob) => Promise<void>): Promise<void> {
+    await put({ ...fetched.job, left: 0, token: fetched.token + moved })
+    this.done(fetched)
+  }
+
+  async bury(queue: string, fetched: Fetched, attempts: number, failure: Job.Failure): Promise<void> {
+    const dead = await this.letters(queue)
+    await this.move(fetched, (job) => this.publish(dead, { ...job, attempts }, failure))
+  }
+
+  done(fetched: Fetched): void {
+    this.channel.ack(fetched.message)
+    fetched.gone()
+  }
+
+  /** Gives a job back to the server, which counts that. */
+  back(fetched: Fetched): void {
+    this.restore([fetched.message])
+    fetched.gone()
+  }
+
+  /** Gives back what was looked at, each into its place. */
+  restore(messages: ReadonlyArray<Message>): void {
+    try {
+      for (const message of messages) this.channel.nack(message, false, true)
+    } catch {
+      // The channel is gone, and the server has them back.
+    }
+  }
+
+  /** Gives back what was fetched and nobody has claimed, uncounted and in front of what waits. */
+  async flush(feed: JobFeed, leaving = false): Promise<void> {
+    const { asked, forget } = await feed.stop()
+    if (!asked && feed.size === 0) return
+    await this.sync()
+    forget()
+    if (feed.claiming > 0 && !leaving) return
+    await Promise.all(
+      feed.shift(feed.size).map((fetched) =>
+        this.move(fetched, (job) => this.publish(feed.names.front, { ...job, attempts: fetched.attempt - 1 })).catch(
+          () => this.back(fetched)
+        )
+      )
+    )
+  }
+
+  /** Lets something go on that nobody waits for. */
+  alone(work: Promise<unknown>): void {
+    const ended: Promise<unknown> = work.catch(() => {}).finally(() => this.pending.delete(ended))
+    this.pending.add(ended)
+  }
+}
