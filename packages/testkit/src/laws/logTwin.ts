@@ -58,6 +58,9 @@ const compare = (store: LogStore.LogStore["Service"], log: string, orders: Reado
           const made = machine.commit(found.name, found.token, BigInt(entry + 1))
           const real = yield* Effect.result(found.real.commit(offset))
           assert.strictEqual(Result.isSuccess(real), made)
+          const position = machine.position(found.name)
+          const answered = upTo(yield* store.position(log, found.name))
+          assert.strictEqual(answered, position === undefined ? undefined : Number(position))
         }),
       Position: ({ name }) =>
         Effect.map(store.position(log, name), (found) => {
