@@ -3,6 +3,7 @@ import { FaultProxy, Servers } from "@heddle/testkit"
 import { jetstreamManager } from "@nats-io/jetstream"
 import * as NatsClient from "@nats-io/transport-node"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -20,7 +21,7 @@ const server = await Effect.runPromise(Scope.provide(Servers.nats, scope))
 const proxy = await Effect.runPromise(Scope.provide(FaultProxy.make(server), scope))
 
 /** A store that keeps the state of a queue after so many messages, on a connection of its own. */
-const storeOn = (url: string, patience = 60_000) =>
+const storeOn = (url: string, patience = 60_000, commandTimeout: Duration.Input = "2 seconds") =>
   Effect.map(
     Layer.build(Layer.fresh(
       JobStore.layerOf({
@@ -28,7 +29,7 @@ const storeOn = (url: string, patience = 60_000) =>
         owner: "me",
         steps: (revoked) =>
           Effect.flatMap(Nats.Nats, (nats) => jobSteps(nats, { prefix: "log", saveAfter: 64, patience }, revoked))
-      }).pipe(Layer.provide(Nats.layer({ servers: [url], commandTimeout: "2 seconds" })))
+      }).pipe(Layer.provide(Nats.layer({ servers: [url], commandTimeout })))
     )),
     (services) => ({
       ...Context.get(services, JobStore.JobStore),
@@ -168,6 +169,41 @@ describe("the log of a queue", () => {
     () => conserves("kills", 3, server.restart()),
     { timeout: 60_000 }
   )
+
+  const isOrder = (chunk: string) => chunk.includes("HPUB log.jobs.log.unheard")
+
+  it.live("has what did not reach the server, or was not heard of, once", () =>
+    Effect.gen(function*() {
+      const queue = "unheard"
+      const store = yield* storeOn(through, 60_000, "20 seconds")
+      yield* store.control.stats(queue)
+      const faults = [proxy.dropMatching("up", isOrder), proxy.dropReply(isOrder)]
+      for (const fault of faults) {
+        const dropped = yield* fault
+        const enqueuing = yield* Effect.forkScoped(store.enqueue(queue, [{ payload: bytes("once") }]))
+        yield* inTime(dropped)
+        yield* proxy.heal
+        const [job] = yield* inTime(Fiber.join(enqueuing))
+        assert.isTrue(job?.added)
+      }
+      assert.strictEqual((yield* store.control.stats(queue)).waiting, 2)
+    }).pipe(Effect.scoped), { timeout: 60_000 })
+
+  it.live("gives back what was claimed by a message that was given up", () =>
+    Effect.gen(function*() {
+      const queue = "given-up"
+      const away = yield* storeOn(through, 60_000, "1 second")
+      const here = yield* storeOn(direct)
+      yield* away.control.stats(queue)
+      yield* here.enqueue(queue, [{ payload: bytes("a") }])
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* Effect.acquireRelease(proxy.cut("down"), () => proxy.heal)
+        const error = yield* Effect.flip(Effect.scoped(away.claim(queue, { ttl: "1 hour", waitFor: Infinity })))
+        assert.strictEqual(error._tag, "StoreUnavailable")
+        assert.strictEqual((yield* here.control.stats(queue)).claimed, 1)
+      }))
+      assert.strictEqual((yield* one(here, queue)).attempt, 1)
+    }).pipe(Effect.scoped), { timeout: 60_000 })
 
   it.live("carries jobs together that are larger than a message, or not at all", () =>
     Effect.gen(function*() {

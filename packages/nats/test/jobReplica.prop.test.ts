@@ -95,3 +95,15 @@ it.effect.prop(
   ({ batches }) => JobTwin.compare(subjectOf(new Log()), batches),
   { arbitrary: { runs: 200, size: 60 }, timeout: 60_000 }
 )
+
+it("time does not go back where the server's clock does, and a message of another time is not the one that was read", () => {
+  const replica = new JobReplica()
+  const name = (count: number) => nameOf({ client: "me", count, part: 0, parts: 1 })
+  const data = encodeOrders([{ _tag: "Look" }])
+  replica.take({ seq: 1, stamp: "2000000000", name: name(1), data })
+  replica.take({ seq: 2, stamp: "1000000000", name: name(2), data })
+  assert.strictEqual(replica.now, 2000)
+  assert.strictEqual(replica.place({ seq: 2, stamp: "1000000000" }), "last")
+  assert.strictEqual(replica.place({ seq: 2, stamp: "1000000001" }), "elsewhere")
+  assert.strictEqual(replica.place({ seq: 4, stamp: "3000000000" }), "elsewhere")
+})

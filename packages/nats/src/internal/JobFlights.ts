@@ -73,18 +73,21 @@ export class JobFlights {
     for (const flight of this.flying.values()) this.transmit(flight)
   }
 
-  /** A message was carried out: of this store's own, tells those who sent it. */
+  /** A message of this store was carried out: tells those who sent it, and answers what was claimed for nobody. */
   land(
     count: number,
     answers: ReadonlyArray<Answer>,
     { machine, now }: Pick<JobReplica, "machine" | "now">
-  ): "answered" | "given up" | "seen before" {
+  ): ReadonlyArray<JobMachine.Granted> {
     const flight = this.flying.get(count)
-    if (flight === undefined) return this.givenUp.delete(count) ? "given up" : "seen before"
+    if (flight === undefined) {
+      // What was answered before comes by again where the log is read anew.
+      return this.givenUp.delete(count) ? answers.flatMap(({ granted = [] }) => granted) : []
+    }
     this.flying.delete(count)
     for (const { args: { look } } of flight.ops) look?.(machine, now)
     flight.onReplies(answers, flight.sentAt)
-    return "answered"
+    return []
   }
 
   /** Gives up what is overdue, and answers when to look next. */

@@ -175,10 +175,7 @@ export class JobRoom {
       }
     })
     if (name.client !== this.around.client) return
-    const landed = this.flights.land(name.count, answers, this.replica)
-    if (landed === "given up") {
-      for (const { granted = [] } of answers) for (const { id, token } of granted) this.handBack(id, token)
-    }
+    for (const { id, token } of this.flights.land(name.count, answers, this.replica)) this.handBack(id, token)
     this.keepState()
   }
 
