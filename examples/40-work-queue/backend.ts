@@ -9,6 +9,7 @@ export interface Backend {
 /** All backends. Only the one that is asked for is loaded. */
 export const backends = {
   memory: () => import("./memory.ts"),
+  nats: (): Promise<Backend> => import("./nats.ts"),
   redis: (): Promise<Backend> => import("./redis.ts"),
   postgres: (): Promise<Backend> => import("./postgres.ts")
 }

@@ -11,6 +11,7 @@ import { inject } from "vitest"
 import type { Backend, Shared } from "./backend.ts"
 import { fibers } from "./fibers.ts"
 import * as Memory from "./memory.ts"
+import * as Nats from "./nats.ts"
 import * as Postgres from "./postgres.ts"
 import { processes } from "./processes.ts"
 import type { Progress } from "./progress.ts"
@@ -49,7 +50,8 @@ describe("memory", () => {
 
 const remote: ReadonlyArray<Backend & { readonly backend: Shared; readonly url: string }> = [
   { backend: "redis", url: inject("redisUrl"), layer: Redis.layer },
-  { backend: "postgres", url: inject("postgresUrl"), layer: Postgres.layer }
+  { backend: "postgres", url: inject("postgresUrl"), layer: Postgres.layer },
+  { backend: "nats", url: inject("natsUrl"), layer: Nats.layer }
 ]
 
 for (const { backend, layer, url } of remote) {

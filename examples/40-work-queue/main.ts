@@ -18,12 +18,12 @@ import * as Table from "./table.ts"
 import { indexTogether, isExact } from "./together.ts"
 
 const command = Command.make("examples/40-work-queue", {
-  backend: Flag.Literals("backend", ["memory", "redis", "postgres"]).pipe(
+  backend: Flag.Literals("backend", ["memory", "redis", "postgres", "nats"]).pipe(
     Flag.withDescription("Where the queue lives. On memory the workers are fibers, else processes."),
     Flag.withDefault("memory")
   ),
   url: Flag.String("url").pipe(
-    Flag.withDescription("The address of a running Redis or PostgreSQL. Without it a private one is started."),
+    Flag.withDescription("The address of a running Redis, PostgreSQL or NATS. Without it a private one is started."),
     Flag.optional
   ),
   workers: Flag.Int("workers").pipe(
@@ -38,7 +38,9 @@ const command = Command.make("examples/40-work-queue", {
 }, ({ backend, url, workers, kill }) =>
   Effect.gen(function*() {
     if (kill && workers === 1) return yield* wrong("--kill needs at least two --workers: the others go on")
-    if (backend === "memory" && Option.isSome(url)) return yield* wrong("--url is for --backend redis or postgres")
+    if (backend === "memory" && Option.isSome(url)) {
+      return yield* wrong("--url is for --backend redis, postgres or nats")
+    }
     const progress = yield* Progress.make
     const options = { run: randomUUID(), workers, kill, progress }
     const report = backend === "memory"

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { backends } from "./backend.ts"
 import { Event, Order, work } from "./worker.ts"
 
-const Arguments = Schema.Tuple([Schema.Literals(["redis", "postgres"]), Schema.String, Order])
+const Arguments = Schema.Tuple([Schema.Literals(["redis", "postgres", "nats"]), Schema.String, Order])
 
 const main = Effect.gen(function*() {
   const stdio = yield* Stdio.Stdio
