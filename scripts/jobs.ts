@@ -1,4 +1,4 @@
-/** Has many jobs done by processes of which some are killed, and accounts for each: `npm run jobs -- [--backend redis|postgres] [--jobs N] …`. */
+/** Has many jobs done by processes of which some are killed, and accounts for each: `npm run jobs -- [--backend redis|postgres|nats] [--jobs N] …`. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,7 +7,8 @@ import * as JobRound from "../packages/testkit/src/JobRound.ts"
 
 const subjects = new Map<string, () => Promise<{ readonly subject: JobRound.Subject }>>([
   ["redis", () => import("../packages/redis/test/jobSubject.ts")],
-  ["postgres", () => import("../packages/postgres/test/jobSubject.ts")]
+  ["postgres", () => import("../packages/postgres/test/jobSubject.ts")],
+  ["nats", () => import("../packages/nats/test/jobSubject.ts")]
 ])
 
 const usage = `npm run jobs -- [--backend ${
