@@ -13,9 +13,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Message } from "heddle/messaging"
-import { unavailable } from "./internal/unavailable.ts"
+import { isAway, unavailable } from "./internal/unavailable.ts"
 
 /**
  * A connection that comes back by itself.
@@ -86,7 +87,11 @@ const make = (options: Options): Effect.Effect<Nats["Service"], Message.StoreUna
     const failure = (error: unknown) => unavailable(address, error)
     const timeout = Duration.toMillis(options.commandTimeout ?? "5 seconds")
     const connection = yield* Effect.acquireRelease(
-      Effect.tryPromise({ try: () => connectNats(settingsOf(options, servers, timeout)), catch: failure }),
+      // A server that is just being started refuses at first.
+      Effect.retry(
+        Effect.tryPromise({ try: () => connectNats(settingsOf(options, servers, timeout)), catch: failure }),
+        { schedule: within(options.connectTimeout ?? "5 seconds"), while: ({ message }) => isAway(message) }
+      ),
       (connection) => Effect.promise(() => connection.close())
     )
     const listeners = new Set<() => void>()
@@ -123,6 +128,8 @@ const make = (options: Options): Effect.Effect<Nats["Service"], Message.StoreUna
         )
     }
   })
+
+const within = (duration: Duration.Input) => Schedule.spaced(50).pipe(Schedule.upTo({ duration }))
 
 const settingsOf = (
   { connectTimeout = "5 seconds", password, tls, token, username }: Options,

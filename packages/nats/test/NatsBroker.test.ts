@@ -144,6 +144,19 @@ describe("a broker on NATS", () => {
       assert.notInclude(heard, 1)
     }).pipe(Effect.scoped))
 
+  it.live("waits for a server that is just being started", () =>
+    Effect.gen(function*() {
+      const own = yield* Servers.nats
+      yield* own.kill
+      const opening = yield* Effect.forkScoped(
+        Layer.build(Layer.fresh(Nats.layer({ servers: [own.url], connectTimeout: "30 seconds" })))
+      )
+      yield* Effect.sleep(100)
+      yield* own.restart()
+      const { isUp } = Context.get(yield* inTime(Fiber.join(opening)), Nats.Nats)
+      assert.isTrue(isUp())
+    }).pipe(Effect.scoped))
+
   it.live("does not open where no server is, or where the credentials are refused", () =>
     Effect.gen(function*() {
       const closed = Layer.build(Nats.layer({ servers: ["nats://127.0.0.1:1"], connectTimeout: "1 second" }))

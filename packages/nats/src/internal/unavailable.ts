@@ -6,6 +6,9 @@ export const unavailable = (address: string, cause: unknown): Message.StoreUnava
   return new Message.StoreUnavailable({ backend: "nats", message: `NATS at ${address} ${meaning(text)}`, cause })
 }
 
+/** Whether nobody was there, as a message of `unavailable` tells it. */
+export const isAway = (message: string): boolean => message.includes(" cannot be reached: ")
+
 const meaning = (text: string): string => {
   const found = meanings.find(([pattern]) => pattern.test(text))
   return found === undefined ? `answered: ${text}` : `${found[1]} (${text})`
