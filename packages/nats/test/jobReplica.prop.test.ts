@@ -47,7 +47,7 @@ class Log {
 const rebuilt = (replica: JobReplica): JobReplica => {
   const { seq, stamp } = replica
   const state = replica.state() ?? assert.fail("a message is half read")
-  return JobReplica.of(seq, stamp, Effect.runSync(decodeState(encodeState(state).slice())))
+  return JobReplica.of(seq, stamp, Effect.runSync(Effect.flatMap(encodeState(state), decodeState)))
 }
 
 const subjectOf = ({ order, see }: Log): JobTwin.Subject => {
@@ -106,4 +106,16 @@ it("time does not go back where the server's clock does, and a message of anothe
   assert.strictEqual(replica.place({ seq: 2, stamp: "1000000000" }), "last")
   assert.strictEqual(replica.place({ seq: 2, stamp: "1000000001" }), "elsewhere")
   assert.strictEqual(replica.place({ seq: 4, stamp: "3000000000" }), "elsewhere")
+})
+
+it("a state of many jobs is written and read in pieces, and is the same", async () => {
+  const replica = new JobReplica()
+  const entry = { headers: {}, key: "k", priority: 0, delay: 0, maxAttempts: 1, keep: 0, payload: Uint8Array.of(1) }
+  const entries = Array.from({ length: 2500 }, (_, at) => ({ ...entry, id: String(at) }))
+  const name = nameOf({ client: "me", count: 1, part: 0, parts: 1 })
+  replica.take({ seq: 1, stamp: "2000000000", name, data: encodeOrders([{ _tag: "Enqueue", entries }]) })
+  const state = replica.state() ?? assert.fail("a message is half read")
+  const read = await Effect.runPromise(Effect.flatMap(encodeState(state), decodeState))
+  assert.deepStrictEqual(read.jobs.map(({ id, seq }) => [id, seq]), state.jobs.map(({ id, seq }) => [id, seq]))
+  assert.deepStrictEqual([read.now, read.tokens, read.paused], [state.now, state.tokens, state.paused])
 })

@@ -22,7 +22,7 @@ export interface Around extends Sender {
 
 /** A state is kept when so much was read since the last one, and no less than the state has itself. */
 const mostBytes = 16_777_216
-/** Who does not succeed leaves it to those who send one of the next so many messages. */
+/** Of messages that large it is one of so many. */
 const turns = 64
 const pause = 100
 
@@ -220,8 +220,10 @@ export class JobRoom {
 
   private keepState(): void {
     const { bytes, messages } = this.replica.unsaved
-    const isDue = messages >= this.around.saveAfter || bytes >= mostBytes
-    if (isDue && bytes >= this.kept && messages % turns === 0) this.full.openUnsafe()
+    const { saveAfter } = this.around
+    // It takes a while, and only one should do it: whoever sent that message, and if nothing comes of it the one so many later.
+    const isMine = messages >= saveAfter ? messages % saveAfter === 0 : bytes >= mostBytes && messages % turns === 0
+    if (isMine && bytes >= this.kept) this.full.openUnsafe()
   }
 
   /** Keeps the state each time that enough was read, for as long as it is not interrupted. */

@@ -1,3 +1,4 @@
+import * as Effect from "effect/Effect"
 import { SchemaBinary } from "effect/encoding"
 import * as Schema from "effect/Schema"
 import type { Job, JobMachine } from "heddle/messaging"
@@ -42,40 +43,82 @@ const Order = Schema.TaggedUnion({
 
 export type Order = typeof Order.Type
 
-const State = Schema.Struct({
+const Jobs = Schema.Array(Schema.Struct({
+  ...entry,
+  seq: Schema.Number,
+  enqueued: Schema.Number,
+  ready: Schema.Number,
+  due: Schema.Number,
+  attempts: Schema.Number,
+  state: Schema.Literals(["waiting", "claimed", "dead", "ended"]),
+  token: Schema.Number,
+  owner: Schema.UndefinedOr(Schema.String),
+  failure: Schema.UndefinedOr(Failure),
+  outcome: Schema.UndefinedOr(Schema.TaggedUnion({
+    Completed: { result: Result },
+    Dead: { failure: Failure },
+    Cancelled: {},
+    Unknown: {}
+  })),
+  progress: Result
+}))
+
+/** A piece of a state: some of its jobs, and all that is not a job. */
+const Piece = Schema.Struct({
   now: Schema.Number,
   paused: Schema.Boolean,
   tokens: Schema.Number,
-  jobs: Schema.Array(Schema.Struct({
-    ...entry,
-    seq: Schema.Number,
-    enqueued: Schema.Number,
-    ready: Schema.Number,
-    due: Schema.Number,
-    attempts: Schema.Number,
-    state: Schema.Literals(["waiting", "claimed", "dead", "ended"]),
-    token: Schema.Number,
-    owner: Schema.UndefinedOr(Schema.String),
-    failure: Schema.UndefinedOr(Failure),
-    outcome: Schema.UndefinedOr(Schema.TaggedUnion({
-      Completed: { result: Result },
-      Dead: { failure: Failure },
-      Cancelled: {},
-      Unknown: {}
-    })),
-    progress: Result
-  })),
+  jobs: Jobs,
   dead: Schema.Array(Schema.String)
 })
 
 const orders = SchemaBinary.toCodec(Schema.Array(Order))
-const states = SchemaBinary.toCodec(State)
+const pieces = SchemaBinary.toCodec(Piece)
 
 export const encodeOrders: (orders: ReadonlyArray<Order>) => Uint8Array = Schema.encodeSync(orders)
 /** None where they are of another version, or of nobody here. */
 export const decodeOrders = Schema.decodeUnknownOption(orders)
-export const encodeState: (state: JobMachine.State) => Uint8Array = Schema.encodeSync(states)
-export const decodeState = Schema.decodeUnknownEffect(states)
+const encodePiece = Schema.encodeSync(pieces)
+const decodePiece = Schema.decodeUnknownEffect(pieces)
+
+/** So many jobs are written or read in one go, so that nobody else in the process waits for long. */
+const most = 1000
+/** Others have their turn between two pieces. */
+const turn = (piece: number): Effect.Effect<void> => piece === 0 ? Effect.void : Effect.yieldNow
+
+/** A state, in pieces with their lengths before them. */
+export const encodeState = (state: JobMachine.State): Effect.Effect<Uint8Array> => {
+  const { dead, jobs } = state
+  const write = (piece: number) => {
+    const from = piece * most
+    const bytes = encodePiece({ ...state, jobs: jobs.slice(from, from + most), dead: piece === 0 ? dead : [] })
+    const head = Buffer.alloc(4)
+    head.writeUInt32BE(bytes.length)
+    return Buffer.concat([head, bytes])
+  }
+  return Effect.map(
+    Effect.forEach(
+      Array.from({ length: Math.max(1, Math.ceil(jobs.length / most)) }, (_, piece) => piece),
+      (piece) => Effect.andThen(turn(piece), Effect.sync(() => write(piece)))
+    ),
+    (all) => Buffer.concat(all)
+  )
+}
+
+export const decodeState = (bytes: Uint8Array): Effect.Effect<JobMachine.State, Schema.SchemaError> => {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const all: Array<Uint8Array> = []
+  for (let at = 0; at < whole.length; at += 4 + whole.readUInt32BE(at)) {
+    all.push(whole.subarray(at + 4, at + 4 + whole.readUInt32BE(at)))
+  }
+  return Effect.map(
+    Effect.forEach(all, (piece, at) => Effect.andThen(turn(at), decodePiece(piece))),
+    (found) => {
+      const [first = { now: 0, paused: false, tokens: 0 }] = found
+      return { ...first, jobs: found.flatMap(({ jobs }) => jobs), dead: found.flatMap(({ dead }) => dead) }
+    }
+  )
+}
 
 /** What an order brought: what it is asked for, the rest is left out. */
 export interface Answer {

@@ -162,7 +162,7 @@ export const jobStreams = (
         Effect.gen(function*() {
           const { head, seq } = yield* load(queue, log)
           if (head !== undefined && head.at >= at) return yield* Effect.fail(new Error("a later state is kept"))
-          const bytes = encodeState(state)
+          const bytes = yield* encodeState(state)
           const parts = portionsOf(bytes, Math.min(mostPortion, room))
           yield* Effect.forEach(
             parts,
