@@ -49,6 +49,8 @@ export class JobRoom {
   /** The bytes of the state that was kept last. */
   private kept = 0
   private readonly full = Latch.makeUnsafe(false)
+  /** Whether something was asked for that is neither answered nor given up, as of the last look. */
+  private asked = false
   usedAt = 0
   constructor(queue: string, around: Around) {
     this.queue = queue
@@ -204,7 +206,9 @@ export class JobRoom {
   /** Gives up what is overdue, sees that the log is still read, and has happen what is due. Answers when to look next. */
   look(): number {
     const now = this.around.now()
-    const next = Math.min(this.outbox.look(), this.flights.look(now))
+    const asked = this.outbox.look()
+    this.asked = asked !== Infinity
+    const next = Math.min(asked, this.flights.look(now))
     if (!this.reading) return next
     const silence = this.heardAt + 4 * heartbeat
     if (silence <= now && this.around.isUp()) this.again()
@@ -215,7 +219,7 @@ export class JobRoom {
 
   /** Whether nothing is on its way, and nobody waits. */
   get isIdle(): boolean {
-    return this.flights.size === 0 && this.waiting.size === 0 && this.followers.size === 0
+    return !this.asked && this.flights.size === 0 && this.waiting.size === 0 && this.followers.size === 0
   }
 
   private keepState(): void {
