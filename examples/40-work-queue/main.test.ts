@@ -65,7 +65,9 @@ for (const { backend, layer, url } of remote) {
         const [killed = "", ...again] = said
         const [, path] = /^worker 3 was killed \(SIGKILL\) while it worked on (.*)$/.exec(killed) ?? []
         assert.isTrue(again.some((line) => line.endsWith(`does ${path}, which was begun before`)), said.join("\n"))
-        assert.strictEqual(report.begun, report.files.length + again.length)
+        // The victim may have died before it told what it had begun.
+        assert.isAtMost(report.begun, report.files.length + again.length)
+        assert.isAtLeast(report.begun, report.files.length)
         yield* assertEmpty(run)
       }).pipe(Effect.provide([layer(url), NodeServices.layer])))
 
