@@ -22,6 +22,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
@@ -32,6 +33,7 @@ import * as Transferable from "effect/workers/Transferable"
 import type * as Worker from "effect/workers/Worker"
 import type { WorkerError } from "effect/workers/WorkerError"
 import * as WorkerRunner from "effect/workers/WorkerRunner"
+import { CurrentObserver, observed } from "../internal/Contended.ts"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
 import { poolMetrics } from "./internal/poolMetrics.ts"
@@ -308,6 +310,8 @@ export const make = <T extends Tasks>(
     const metrics = metricsOf(context, name)
     const changes = yield* PubSub.sliding<WorkerPool.Change>(64)
     const pool = new TaskPool({ ...checked, name: label, context, metrics, changes })
+    const observer = Context.get(context, CurrentObserver)
+    const contended = { kind: "thread pool", name: label, title: label, owner: pool, key: label }
     const threadScope = yield* Scope.fork(yield* Scope.Scope)
     const holds = () => pool.hold(threads.room)
     const threads: Threads = new Threads({ size, recycleAfter, context, scope: threadScope, holds })
@@ -342,7 +346,11 @@ export const make = <T extends Tasks>(
     return {
       submit: (name: string, payload: unknown, { deadline = Infinity, priority = 5 }: WorkerPool.TaskOptions = {}) => {
         const millis = checkMillis("deadline", deadline)
-        return pool.submit(run(name, payload), { priority, deadline: millis instanceof InvalidOption ? 0 : millis })
+        const how = { priority, deadline: millis instanceof InvalidOption ? 0 : millis }
+        const work = run(name, payload)
+        return observer === undefined
+          ? pool.submit(work, how)
+          : observed(observer, contended, work, (work) => pool.submit(work, how))
       },
       resize: (size: number) =>
         Effect.suspend(() => {

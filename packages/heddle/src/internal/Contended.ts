@@ -55,6 +55,27 @@ export const waitFor = (what: Contended, fiber: AnyFiber): Turn | undefined =>
 export const within = <A, E, R>(turn: Turn | undefined, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   turn === undefined ? work : Effect.provideService(work, CurrentTurn, turn)
 
+/** Observes a wait for what runs elsewhere: who runs it tells the turn when it begins. The hold ends with the wait for its end. */
+export const waiting = <A, E, R>(
+  observer: Observer,
+  what: Contended,
+  enter: (turn: Turn) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    let turn: Turn | undefined
+    // What ends a turn is there before the turn is, so no interruption comes between.
+    return Effect.onExitPrimitive(
+      Effect.withFiber((fiber) => {
+        turn = observer.wait(what, fiber, fiber.getRef(CurrentTurn))
+        return enter(turn)
+      }),
+      () => {
+        turn?.left()
+        return undefined
+      }
+    )
+  })
+
 /** Observes work that waits for its turn in `enter`, and holds what it has until it has ended. */
 export const observed = <A, E, R, A2, E2, R2>(
   observer: Observer,

@@ -1,8 +1,8 @@
 /**
  * Says who waits for what, how long, behind whom, and who waits in a circle.
  *
- * Under the layer each lock, read-write lock, semaphore, keyed mutex, bulkhead and worker pool of Heddle tells when somebody begins to
- * wait, goes in and comes out. Times are kept by name and by the function that waits; who waits now is a graph, and a circle in it is a
+ * Under the layer each lock, read-write lock, semaphore, keyed mutex, bulkhead, adaptive limiter, worker and thread pool, partitioner and
+ * batcher of Heddle tells when somebody begins to wait, goes in and comes out. Times are kept by name and by the function that waits; who waits now is a graph, and a circle in it is a
  * deadlock that has a name.
  *
  * **When to use**
@@ -11,7 +11,9 @@
  *
  * **Gotchas**
  *
- * Bulkheads, pools and mutexes ask when they are made, locks at each wait: build them under the layer. Waits of other processes are not
+ * All but locks ask when they are made, locks at each wait: build them under the layer. Of a partitioner and a batcher it is `submit` that
+ * waits; who only enqueues does not. A
+ * thread pool's hold begins when the task is sent to its thread. `FanOut`, `Pipeline` and `Multiplexer` have no callers that wait for each other. Waits of other processes are not
  * seen; what they hold is a wait behind nobody. A circle through a semaphore of many permits, or a pool, may still go on.
  *
  * @since 0.1.0
@@ -37,7 +39,7 @@ export type { Times, Wait }
  * @since 0.1.0
  */
 export interface Resource {
-  /** `lock`, `rwlock`, `semaphore`, `keyed mutex`, `bulkhead` or `worker pool`. */
+  /** `lock`, `rwlock`, `semaphore`, `keyed mutex`, `bulkhead`, `adaptive limiter`, `worker pool`, `thread pool`, `partitioner` or `batcher`. */
   readonly kind: string
   /** Its name, or its key where it has none; a read-write lock's with `read` or `write`. After 500, `others`. */
   readonly name: string

@@ -3,15 +3,18 @@ import { Explore, InterruptSweep } from "@heddle/testkit"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { DistributedLock, DistributedSemaphore, LeaseStore, ReadWriteLock } from "heddle/coordination"
-import { KeyedMutex, WorkerPool } from "heddle/flow"
+import { Batcher, KeyedMutex, Partitioner, ThreadPool, WorkerPool } from "heddle/flow"
 import { Contention, FiberLeaks } from "heddle/observability"
-import { Bulkhead } from "heddle/resilience"
+import { AdaptiveLimiter, Bulkhead } from "heddle/resilience"
 import { LogHistogram } from "../../src/observability/internal/LogHistogram.ts"
+import { fakeThreads } from "../FakeThread.ts"
 
 /** Runs an effect on the test clock to its end. */
 const played = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -25,6 +28,7 @@ const played = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 const second = Effect.sleep("1 second")
+const nap = ThreadPool.task({ payload: Schema.Int })
 type Store = Layer.Success<typeof LeaseStore.layerMemory>
 type Use = Effect.Effect<Effect.Effect<unknown, unknown, Store>, unknown, Scope.Scope>
 
@@ -40,7 +44,27 @@ const uses: ReadonlyArray<readonly [kind: string, name: string, use: Use]> = [
     "db",
     Effect.map(Bulkhead.make({ name: "db", running: 1, waiting: 9 }), (bulkhead) => bulkhead.run(second))
   ],
-  ["worker pool", "mail", Effect.map(WorkerPool.make({ size: 1, name: "mail" }), (pool) => pool.submit(second))]
+  ["worker pool", "mail", Effect.map(WorkerPool.make({ size: 1, name: "mail" }), (pool) => pool.submit(second))],
+  [
+    "partitioner",
+    "orders",
+    Effect.map(
+      Partitioner.make({ key: (item: string) => item, handle: () => second, concurrency: 9, name: "orders" }),
+      (orders) => orders.submit("a")
+    )
+  ],
+  [
+    "batcher",
+    "rows",
+    Effect.map(
+      Batcher.make({
+        run: (rows: ReadonlyArray<number>) => Effect.as(second, rows.map(Exit.succeed)),
+        maxSize: 1,
+        name: "rows"
+      }),
+      (batcher) => batcher.submit(1)
+    )
+  ]
 ]
 
 describe("wait and hold", () => {
@@ -106,6 +130,32 @@ describe("wait and hold", () => {
       const writes = rw.find(({ name }) => name === "map write")
       assert.isAtLeast(writes?.hold.count ?? 0, 5 * 5)
       assert.isBelow(writes?.wait.max ?? Infinity, 300)
+    }))
+
+  it.effect("are known of a thread pool, whose holds begin when a task is sent to its thread", () =>
+    Effect.gen(function*() {
+      const work = Effect.gen(function*() {
+        const pool = yield* ThreadPool.make({ nap }, { size: 1, name: "sums" })
+        const one = pool.submit("nap", 1)
+        yield* Effect.all(Array.from({ length: 6 }, () => one), { concurrency: "unbounded" })
+      }).pipe(Effect.scoped, Effect.provide(fakeThreads(() => ThreadPool.serve({ nap }, { nap: () => second }))))
+      const [, { resources: [row] }] = yield* played(Contention.measure(work))
+      assert.deepInclude(row, { kind: "thread pool", name: "sums", gaveUp: 0, holding: 0, waiting: 0 })
+      assert.deepEqual([row?.wait.count, row?.hold.count], [6, 6])
+      assert.isAtLeast(row?.hold.total ?? 0, 6000)
+      assert.isAtLeast(row?.wait.max ?? 0, 2000)
+    }))
+
+  it.effect("are known of an adaptive limiter, where nobody waits: it lets in or refuses", () =>
+    Effect.gen(function*() {
+      const work = Effect.gen(function*() {
+        const limiter = yield* AdaptiveLimiter.make({ name: "search", start: 1 })
+        yield* Effect.all([limiter.run(second), limiter.run(second)], { concurrency: "unbounded", mode: "result" })
+      })
+      const [, { resources: [row] }] = yield* played(Contention.measure(work))
+      assert.deepInclude(row, { kind: "adaptive limiter", name: "search", gaveUp: 1, holding: 0, waiting: 0 })
+      assert.deepEqual([row?.hold.count, row?.wait.max], [1, 0])
+      assert.approximately(row?.hold.max ?? 0, 1000, 20)
     }))
 
   it.effect("AC-12.3: a run is told alone, and is over when it ends", () =>
@@ -228,6 +278,25 @@ describe("who waits behind whom", () => {
       assert.match(cycles[0]?.[0] ?? "", /^outer#\d+ has worker pool mail and waits for worker pool mail$/)
     }))
 
+  it.effect("finds an item that waits for its own key", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const orders: Partitioner.Partitioner<string, void, unknown> = yield* Partitioner.make({
+          key: (item: string) => item,
+          handle: (item): Effect.Effect<void, unknown> => orders.submit(item),
+          concurrency: 2,
+          drainFor: 0,
+          name: "orders"
+        })
+        yield* Effect.forkScoped(Effect.withSpan(Effect.exit(orders.submit("7")), "outer"))
+        yield* Effect.sleep(20)
+        return yield* Contention.report
+      }).pipe(Effect.scoped, Effect.provide(Contention.layer))
+      const { cycles } = yield* played(program)
+      assert.strictEqual(cycles.length, 1)
+      assert.match(cycles[0]?.[0] ?? "", /^outer#\d+ has partitioner orders 7 and waits for partitioner orders 7$/)
+    }))
+
   it.effect("stands in the dump of fibers too", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
@@ -246,13 +315,21 @@ describe("what is over leaves nothing", () => {
     const db = yield* Bulkhead.make({ name: "db", running: 1, waiting: 2, waitFor: 10 })
     const pool = yield* WorkerPool.make({ size: 1, name: "mail" })
     const files = yield* KeyedMutex.make<string>()
+    const orders = yield* Partitioner.make({ key: (item: string) => item, handle: () => nap, concurrency: 1 })
+    const rows = yield* Batcher.make({
+      run: (items: ReadonlyArray<number>) => Effect.as(nap, items.map(Exit.succeed)),
+      maxSize: 2
+    })
+    const search = yield* AdaptiveLimiter.make({ name: "search", start: 1 })
     const nap = Effect.sleep(6)
     const lock = DistributedLock.withLock("a", { waitFor: 10 })(nap)
     const locks: ReadonlyArray<Effect.Effect<unknown, unknown, Store>> = [lock, lock, lock]
     const calls: typeof locks = [db.run(nap), db.run(nap), db.run(nap), db.run(nap)]
     const tasks: typeof locks = [pool.submit(nap), pool.submit(nap, { deadline: 3 })]
     const edits: typeof locks = [files.withLock("a")(nap), files.withLock("a")(nap)]
-    const all = [...locks, ...calls, ...tasks, ...edits]
+    const items: typeof locks = [orders.submit("a"), orders.submit("a"), rows.submit(1), rows.submit(2), rows.submit(3)]
+    const asked: typeof locks = [search.run(nap), search.run(nap)]
+    const all = [...locks, ...calls, ...tasks, ...edits, ...items, ...asked]
     return Effect.forEach(all, (one) => Effect.exit(one), { concurrency: "unbounded" })
   })
   const nothing = Effect.gen(function*() {

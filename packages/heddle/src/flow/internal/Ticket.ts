@@ -1,11 +1,14 @@
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { Turn } from "../../internal/Contended.ts"
 
 export type Waiter<A, E> = (exit: Exit.Exit<A, E>) => void
 
 /** What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. */
 export class Ticket<A, E> {
   exit: Exit.Exit<A, E> | undefined = undefined
+  /** Told when it begins, where somebody observes that. */
+  turn: Turn | undefined = undefined
   /** When it was taken, if that is asked for. */
   since = 0
   /** Told when there is room for it; gone once it was. */

@@ -38,7 +38,10 @@ export class Batch<I, A, E> implements Place<Batch<I, A, E>> {
     this.jobs = jobs
     this.items = Array.map(jobs, ({ item }) => item)
     this.size = jobs.length
-    for (const job of jobs) job.batch = this
+    for (const job of jobs) {
+      job.batch = this
+      job.turn?.entered()
+    }
   }
 }
 

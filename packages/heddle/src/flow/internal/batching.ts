@@ -1,7 +1,9 @@
 import * as Array from "effect/Array"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
+import { CurrentObserver, type Observer, type Turn, waiting } from "../../internal/Contended.ts"
 import type { BatcherClosed, Left, Stats } from "../Batcher.ts"
 import { Flights, type Settings as Flying } from "./batchFlights.ts"
 import { Job } from "./batchQueue.ts"
@@ -23,18 +25,31 @@ export class Batching<I, A, E, R> {
   private readonly settings: Settings<I, A, E, R>
   private readonly flights: Flights<I, A, E | BatcherClosed, R>
   private readonly refused: Exit.Exit<never, BatcherClosed>
+  private readonly observer: Observer | undefined
   private notRun: ReadonlyArray<I> = []
   private closed = false
   constructor(settings: Settings<I, A, E, R>) {
     this.settings = settings
+    this.observer = Context.get(settings.context, CurrentObserver)
     this.flights = new Flights<I, A, E | BatcherClosed, R>(settings)
     this.refused = Exit.fail(settings.closed(false))
   }
 
   submit(item: I): Outcome<A, E> {
+    const { name = "Batcher" } = this.settings
+    return this.observer === undefined
+      ? this.brought(item)
+      : waiting(
+        this.observer,
+        { kind: "batcher", name, title: name, owner: this, key: name },
+        (turn) => this.brought(item, turn)
+      )
+  }
+
+  private brought(item: I, turn?: Turn): Outcome<A, E> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = this.bring(item, resume)
+      const job = this.bring(item, resume, turn)
       return job.exit === undefined ? this.leave(job) : resume(job.exit)
     })
   }
@@ -84,7 +99,7 @@ export class Batching<I, A, E, R> {
     })
   }
 
-  private bring(item: I, waiter?: Waiter<A, E | BatcherClosed>): Job<I, A, E | BatcherClosed> {
+  private bring(item: I, waiter?: Waiter<A, E | BatcherClosed>, turn?: Turn): Job<I, A, E | BatcherClosed> {
     const { flights } = this
     const weight = this.settings.weigh(item)
     if (typeof weight !== "number") {
@@ -93,6 +108,7 @@ export class Batching<I, A, E, R> {
       return job
     }
     const job = new Job<I, A, E | BatcherClosed>(item, weight, waiter)
+    job.turn = turn
     if (flights.queue.enter(job)) flights.look()
     return job
   }

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
+import { CurrentObserver, type Observer, type Turn, waiting, within } from "../../internal/Contended.ts"
 import { Soon } from "../../internal/Soon.ts"
 import type { Left, PartitionerClosed, Stats } from "../Partitioner.ts"
 import { drain } from "./draining.ts"
@@ -27,6 +28,7 @@ export class Partitions<I, A, E, R> {
   private readonly lanes: Lanes<I, A, E>
   private readonly soon: Soon
   private readonly fork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
+  private readonly observer: Observer | undefined
   private readonly idle = Latch.makeUnsafe(false)
   private readonly interrupted: Array<I> = []
   private notRun: ReadonlyArray<I> = []
@@ -37,14 +39,27 @@ export class Partitions<I, A, E, R> {
     this.settings = settings
     this.refused = Exit.fail(settings.closed(false))
     this.fork = Effect.runForkWith(settings.context)
+    this.observer = Context.get(settings.context, CurrentObserver)
     this.soon = new Soon(Context.get(settings.context, Scheduler.Scheduler), () => this.turn())
     this.lanes = new Lanes(settings, () => this.soon.ask())
   }
 
   submit(item: I): Effect.Effect<A, E | PartitionerClosed> {
+    const { key: keyOf, name = "Partitioner" } = this.settings
+    const { observer } = this
+    if (observer === undefined) return this.brought(item)
+    return Effect.suspend(() => {
+      const key = keyOf(item)
+      const what = { kind: "partitioner", name, title: `${name} ${String(key)}`, owner: this, key }
+      return waiting(observer, what, (turn) => this.brought(item, turn))
+    })
+  }
+
+  private brought(item: I, turn?: Turn): Effect.Effect<A, E | PartitionerClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
       const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), resume)
+      job.turn = turn
       this.lanes.enter(job)
       return this.leave(job)
     })
@@ -119,7 +134,12 @@ export class Partitions<I, A, E, R> {
       job.lane.runner = runner
       return one
     }
-    const one: Effect.Effect<void, never, R> = Effect.matchCauseEffect(Effect.suspend(() => handle(runner.job.item)), {
+    const begin = Effect.suspend(() => {
+      const { item, turn } = runner.job
+      turn?.entered()
+      return within(turn, handle(item))
+    })
+    const one: Effect.Effect<void, never, R> = Effect.matchCauseEffect(begin, {
       onSuccess: (value) => end(Exit.succeed(value)),
       onFailure: (cause) => end(Exit.failCause(cause))
     })

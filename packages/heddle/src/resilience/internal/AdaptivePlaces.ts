@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { CurrentObserver, observed, type Observer } from "../../internal/Contended.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { type Tally, tally } from "../../internal/Tally.ts"
 import type { Outcome } from "../AdaptiveLimiter.ts"
@@ -59,6 +60,7 @@ export class AdaptivePlaces<E> {
   private readonly now: () => number
   private readonly calls: Tally<Outcome | "refused">
   private readonly levels: Tally<"limit" | "running">
+  private readonly observer: Observer | undefined
   private windowStart: number
   private sum = 0
   private successes = 0
@@ -73,10 +75,26 @@ export class AdaptivePlaces<E> {
     this.calls = callsOf(context, settings.name)
     this.levels = levelsOf(context, settings.name)
     this.levels.limit = settings.start
+    this.observer = Context.get(context, CurrentObserver)
     this.windowStart = this.now()
   }
 
   run<A, E1 extends E, R>(call: Effect.Effect<A, E1, R>, partition: Partition): Effect.Effect<A, E1 | LimitReached, R> {
+    const { name } = this.settings
+    return this.observer === undefined
+      ? this.admit(call, partition)
+      : observed(
+        this.observer,
+        { kind: "adaptive limiter", name, title: name, owner: this, key: name },
+        call,
+        (call) => this.admit(call, partition)
+      )
+  }
+
+  private admit<A, E1 extends E, R>(
+    call: Effect.Effect<A, E1, R>,
+    partition: Partition
+  ): Effect.Effect<A, E1 | LimitReached, R> {
     return Effect.suspend(() => {
       let since = NaN
       let outcome: Outcome = "ignored"
