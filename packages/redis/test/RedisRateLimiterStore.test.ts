@@ -78,7 +78,43 @@ it.live("a window keeps a small number of entries, however many go", () =>
     assert.isAbove(Number(entries), 30)
   }).pipe(Effect.provide(Redis.layer({ url }))))
 
-it.live("a limit that nobody asks any more leaves nothing on the server", () =>
+it.live(
+  "AC-E4 over three nodes no window of the server's clock has more than the limit, and who is refused is let go when it was told",
+  () =>
+    Effect.gen(function*() {
+      const stores = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.map(
+          Layer.build(Layer.fresh(RedisRateLimiterStore.layer({ url }))),
+          Context.get(RateLimiterStore.RateLimiterStore)
+        ))
+      const key = `ac-e4:${++keys}:${process.pid}`
+      const rule: RateMachine.Rule = { algorithm: "window", limit: 40, per: 200, burst: 40 }
+      const grants: Array<number> = []
+      let told = 0
+      const node = (store: (typeof stores)[number]) =>
+        Effect.gen(function*() {
+          for (let call = 0; call < 100; call++) {
+            const decision = yield* store.reserve({ key, rule, cost: 1, patience: 0 })
+            if (decision._tag === "Granted") {
+              grants.push(decision.at)
+              continue
+            }
+            told++
+            assert.isAbove(decision.retryAfter, 0)
+            assert.isAtMost(decision.retryAfter, 200)
+            yield* Effect.sleep(Math.ceil(decision.retryAfter))
+          }
+        })
+      yield* Effect.forEach(stores, node, { concurrency: "unbounded" })
+      const most = Math.max(...grants.map((at) => grants.filter((other) => other > at - 200 && other <= at).length))
+      assert.isAtMost(most, 40)
+      assert.isAbove(grants.length, 80)
+      assert.isAbove(told, 3)
+    }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live("AC-E4 a limit that nobody asks any more leaves nothing on the server", () =>
   Effect.gen(function*() {
     const { commands } = yield* Redis.Redis
     const store = yield* Effect.map(Layer.build(RedisRateLimiterStore.layerFrom({ prefix: "gone" })), (context) =>

@@ -218,6 +218,33 @@ describe("the text for Prometheus", () => {
       }).pipe(Effect.scoped)
     ))
 
+  it.effect("AC-16.5: priority is honoured, and the metrics say so while it is", () =>
+    fresh(
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const pool = yield* WorkerPool.make({ size: 1, name: "mail" })
+        const order: Array<string> = []
+        const depth = Effect.map(
+          PrometheusMetrics.format(),
+          (text) => /heddle_worker_pool_depth\{[^}]*\} (\d+)/.exec(text)?.[1]
+        )
+        yield* Effect.forkChild(pool.submit(Deferred.await(gate)), { startImmediately: true })
+        const fibers = yield* Effect.forEach([["low", 1], ["high", 9], ["middle", 5]] as const, ([name, priority]) =>
+          Effect.forkChild(
+            pool.submit(
+              Effect.map(depth, (left) =>
+                order.push(`${name}, ${left} wait`)),
+              { priority }
+            ),
+            { startImmediately: true }
+          ))
+        assert.strictEqual(yield* depth, "3")
+        yield* Deferred.succeed(gate, undefined)
+        yield* Effect.forEach(fibers, Fiber.join)
+        assert.deepEqual(order, ["high, 2 wait", "middle, 1 wait", "low, 0 wait"])
+      }).pipe(Effect.scoped)
+    ))
+
   it.effect("AC-16.3: two pools of one name, and two layers, register twice and are one", () =>
     fresh(
       Effect.gen(function*() {
