@@ -73,10 +73,15 @@ describe("a deadline", () => {
   it.effect("AC-13.4 goes with forks and services, as the rest of the context does", () =>
     Effect.gen(function*() {
       const RequestId = Context.Reference("RequestId", { defaultValue: () => "none" })
-      const hop = Effect.zip(RequestId, Deadline.remaining)
+      const span = Effect.orDie(Effect.currentSpan)
+      const hop = Effect.all([RequestId, Deadline.remaining, Effect.map(span, ({ traceId }) => traceId)])
       const program = Effect.flatMap(Effect.forkChild(Deadline.within(2000, "below")(hop)), Fiber.join)
-      const seen = yield* program.pipe(Deadline.within(700, "edge"), Effect.provideService(RequestId, "r-1"))
-      assert.deepStrictEqual(seen, ["r-1", 700])
+      const [edge, seen] = yield* Effect.all([span, program]).pipe(
+        Deadline.within(700, "edge"),
+        Effect.provideService(RequestId, "r-1"),
+        Effect.withSpan("request")
+      )
+      assert.deepStrictEqual(seen, ["r-1", 700, edge.traceId])
     }))
 
   it.effect("refuses at once what cannot end in time", () =>

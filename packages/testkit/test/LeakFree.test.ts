@@ -69,6 +69,28 @@ describe("leakFree", () => {
       assert.strictEqual(yield* leakFree(Effect.scoped(tidy)), "hello")
     }))
 
+  it.live("names what comes into being a turn of the event loop after the effect has ended", () =>
+    Effect.gen(function*() {
+      const timers: Array<NodeJS.Timeout> = []
+      const late = Effect.sync(() => {
+        setImmediate(() => timers.push(setInterval(() => {}, 60_000)))
+        return timers
+      })
+      const left = yield* told(late, (all) => all.forEach((timer) => clearInterval(timer)))
+      assert.deepEqual(left.map((one) => one.split(" ")[0]), ["Timeout"])
+    }))
+
+  it.live("waits for what goes some turns later", () =>
+    Effect.gen(function*() {
+      const turn = Effect.sync(() => {
+        const timer = setInterval(() => {}, 60_000)
+        let left = 6
+        const pass = () => void (--left === 0 ? clearInterval(timer) : setImmediate(pass))
+        setImmediate(pass)
+      })
+      yield* leakFree(turn)
+    }))
+
   it.live("does not blame an effect for what others leave meanwhile", () =>
     Effect.gen(function*() {
       const other = yield* Effect.forkChild(Effect.forever(Effect.sleep(1)))

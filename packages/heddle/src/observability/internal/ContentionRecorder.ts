@@ -47,17 +47,19 @@ export class ObservedTurn implements Turn {
     this.recorder = recorder
     this.what = what
     this.fiber = fiber.id
+    const frame = frameOf(fiber)
+    const site = siteOf(fiber, frame)
     // A section runs in a fiber of its own: it is still they who went in.
-    this.who = parent?.who ?? `${siteOf(fiber).name}#${fiber.id}`
+    this.who = parent?.who ?? `${site}#${fiber.id}`
     this.parent = parent
-    this.series = recorder.seriesOf(what, fiber)
+    this.series = recorder.seriesOf(what, site, frame)
     this.line = recorder.lineOf(what)
     this.since = recorder.now()
     this.line.waiting.add(this)
     this.series.waiting++
   }
 
-  readonly entered = (): void => {
+  entered(): void {
     if (this.state !== "waiting") return
     this.endWait()
     this.state = "holding"
@@ -65,14 +67,14 @@ export class ObservedTurn implements Turn {
     this.series.holding++
   }
 
-  readonly gaveUp = (): void => {
+  gaveUp(): void {
     if (this.state !== "waiting") return
     this.endWait()
     this.series.gaveUp++
     this.recorder.forget(this)
   }
 
-  readonly left = (): void => {
+  left(): void {
     if (this.state !== "holding") return this.gaveUp()
     this.series.hold.add(this.recorder.now() - this.since)
     this.series.holding--
@@ -99,7 +101,10 @@ const most = 500
 export class ContentionRecorder implements Observer {
   readonly now: () => number
   readonly loop = new LogHistogram()
-  private readonly all = new Map<string, Series>()
+  readonly series: Array<Series> = []
+  /** By kind, name and site. */
+  private readonly known = new Map<string, Map<string, Map<string, Series>>>()
+  private readonly others = new Map<string, Series>()
   private readonly lines = new Map<object, Map<unknown, Line>>()
   private readonly waits = new Map<number, ObservedTurn>()
   constructor(now: () => number) {
@@ -117,9 +122,6 @@ export class ContentionRecorder implements Observer {
     return turn === undefined ? undefined : `${turn.what.kind} ${turn.what.name}`
   }
 
-  get series(): ReadonlyArray<Series> {
-    return [...this.all.values()]
-  }
   get open(): ReadonlyArray<Line> {
     return Array.from(this.lines.values()).flatMap((lines) => Array.from(lines.values()))
   }
@@ -144,27 +146,39 @@ export class ContentionRecorder implements Observer {
     return line
   }
 
-  seriesOf(what: Contended, fiber: AnyFiber): Series {
-    const { name, place } = siteOf(fiber)
-    const id = JSON.stringify([what.kind, what.name, name])
-    const found = this.all.get(id)
+  seriesOf({ kind, name }: Contended, site: string, frame: Frame | undefined): Series {
+    const found = this.known.get(kind)?.get(name)?.get(site) ??
+      (this.series.length >= most ? this.others.get(kind) : undefined)
     if (found !== undefined) return found
-    const full = this.all.size >= most
-    const key = full ? `others ${what.kind}` : id
-    const made = this.all.get(key) ??
-      new Series(what.kind, full ? "others" : what.name, full ? "" : name, full ? undefined : place())
-    this.all.set(key, made)
+    const full = this.series.length >= most
+    const made = full
+      ? new Series(kind, "others", "", undefined)
+      : new Series(kind, name, site, frame?.stack()?.trim())
+    this.series.push(made)
+    if (full) this.others.set(kind, made)
+    else within(within(this.known, kind), name).set(site, made)
     return made
   }
 }
 
+const within = <K, K2, V>(all: Map<K, Map<K2, V>>, key: K): Map<K2, V> => {
+  let found = all.get(key)
+  if (found === undefined) all.set(key, found = new Map())
+  return found
+}
+
 const own: ReadonlySet<string> = new Set(spanRows.map(({ name }) => name))
 
+type Frame = NonNullable<AnyFiber["cache"]["stackFrame"]>
+
 /** The innermost function or span of the program around a wait: not the span of the pattern itself. */
-const siteOf = (fiber: AnyFiber): { readonly name: string; readonly place: () => string | undefined } => {
+const frameOf = (fiber: AnyFiber): Frame | undefined => {
   let frame = fiber.cache.stackFrame
   while (frame !== undefined && own.has(frame.name)) frame = frame.parent
-  return frame === undefined
-    ? { name: own.has(nameOf(fiber)) ? "unnamed" : nameOf(fiber), place: () => undefined }
-    : { name: frame.name, place: () => frame.stack()?.trim() }
+  return frame
+}
+
+const siteOf = (fiber: AnyFiber, frame: Frame | undefined): string => {
+  const name = frame?.name ?? nameOf(fiber)
+  return own.has(name) ? "unnamed" : name
 }
