@@ -132,6 +132,22 @@ describe("the machine of rate limits", () => {
       }),
     { arbitrary: { runs: 300 } }
   )
+
+  it.effect.prop("what is available may go at once, and no more", [steps], ([all]) =>
+    Effect.sync(() => {
+      for (const algorithm of ["window", "gcra"] as const) {
+        const machine = new RateMachine.RateMachine({ algorithm, limit: 5, per: 100, burst: 4 })
+        let now = 0
+        for (const { cost, pass, patience } of all) {
+          now += pass
+          const free = machine.available(now)
+          if (free > 0) assert.strictEqual(machine.reserve(now, free, 0)._tag, "Granted")
+          assert.strictEqual(machine.available(now), 0)
+          assert.strictEqual(machine.reserve(now, 1, 0)._tag, "Refused")
+          machine.reserve(now, cost, patience)
+        }
+      }
+    }), { arbitrary: { runs: 300 } })
 })
 
 describe("a rate limiter", () => {

@@ -76,6 +76,15 @@ export class RateMachine {
     return { _tag: "Granted", at, wait }
   }
 
+  /** How much may go at this instant, in one or several turns. */
+  available(now: number): number {
+    const { algorithm, burst, limit, per } = this.rule
+    if (algorithm === "gcra") return Math.max(0, Math.floor(burst - Math.max(this.busy - now, 0) / this.interval))
+    // Nobody overtakes who waits.
+    if ((this.grants.at(-1)?.at ?? now) > now) return 0
+    return this.grants.reduce((left, { at, cost }) => at <= now - per ? left : left - cost, limit)
+  }
+
   /**
    * Gives a turn back that was not used. With `gcra` only the last that waits: those behind it count on it, and without it too many
    * would go at once.

