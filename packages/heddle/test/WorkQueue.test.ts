@@ -32,7 +32,7 @@ const test = <A, E>(title: string, body: Effect.Effect<A, E, JobStore.All | Scop
 
 describe("WorkQueue", () => {
   test(
-    "a job that is enqueued and awaited brings its result",
+    "AC-36.6: a job that is enqueued and awaited brings its result",
     Effect.gen(function*() {
       yield* queue.process((n) => Effect.succeed(`<${n}>`))
       assert.strictEqual(yield* queue.enqueueAndAwait(7), "<7>")
@@ -61,6 +61,21 @@ describe("WorkQueue", () => {
       assert.deepStrictEqual(yield* queue.stats, { waiting: 5, delayed: 0, claimed: 3, dead: 0, paused: false })
       yield* TestClock.adjust(100)
       assert.deepStrictEqual([most, done], [3, [1, 2, 3, 4, 5, 6, 7, 8]])
+    })
+  )
+
+  test(
+    "AC-36.2: two workers share twenty jobs evenly, whoever came first",
+    Effect.gen(function*() {
+      const done = [0, 0]
+      yield* queue.enqueueAll(Array.from({ length: 20 }, (_, n) => n))
+      for (const worker of [0, 1]) {
+        yield* queue.process(() =>
+          Effect.andThen(Effect.sleep(50), Effect.sync(() => String(done[worker] = (done[worker] ?? 0) + 1)))
+        )
+      }
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(done, [10, 10])
     })
   )
 
@@ -279,7 +294,7 @@ describe("WorkQueue", () => {
   )
 
   test(
-    "the end of the scope waits for what runs, then hands it back uncounted, and claims no more",
+    "AC-36.7: the end of the scope waits for what runs, then hands it back uncounted, and claims no more",
     Effect.gen(function*() {
       const done: Array<number> = []
       const scope = yield* Scope.make()

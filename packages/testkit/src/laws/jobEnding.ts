@@ -35,7 +35,7 @@ export const jobEndingLaws = (law: JobLaw, _abilities: JobAbilities): void => {
     }))
 
   law(
-    "a job that fails in all its attempts is a dead letter with cause and bytes",
+    "AC-36.5: a job that fails in all its attempts is a dead letter with cause and bytes",
     ({ queue, store }) =>
       Effect.gen(function*() {
         const payload = Uint8Array.of(0, 255, 10)

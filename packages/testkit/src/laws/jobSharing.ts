@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { JobAbilities } from "../JobStoreLaws.ts"
 import {
+  bytes,
   claim,
   complete,
   enqueue,
@@ -65,7 +66,7 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
 
   if (restart !== undefined) {
     law(
-      "what was acknowledged is still there after the server was killed",
+      "AC-36.4: what was acknowledged is still there after the server was killed",
       ({ queue, store }) =>
         Effect.gen(function*() {
           yield* enqueue(store, queue, ["1", "2", "3"])
@@ -90,6 +91,23 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
   }
 
   if (cut !== undefined) {
+    law(
+      "AC-35, AC-36.1: an enqueue that the store does not confirm fails, and is there once when it is asked for again",
+      ({ queue, store }) =>
+        Effect.gen(function*() {
+          const enqueued = store.enqueue(queue, [{ payload: bytes("a"), id: "a" }])
+          assert.strictEqual(
+            yield* Effect.scoped(Effect.andThen(cut, refused(inTime("it fails", enqueued)))),
+            "StoreUnavailable"
+          )
+          yield* eventually(
+            "it is confirmed",
+            Effect.match(enqueued, { onFailure: () => false, onSuccess: () => true })
+          )
+          assert.deepStrictEqual(yield* complete(store, queue, 1), ["a"])
+          yield* nothing(store, queue)
+        })
+    )
     law(
       "what runs for a job is interrupted before another can have it, when its store is cut off",
       ({ queue, store }) =>
