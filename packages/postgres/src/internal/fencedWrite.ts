@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease } from "heddle/coordination"
+import { ensureOnce } from "./ensureOnce.ts"
 import { keyOf } from "./leaseOps.ts"
 import { quoted, schemaSql } from "./leaseSql.ts"
 
@@ -79,7 +80,7 @@ export const fenced =
           row === undefined ? Effect.fail(new StaleToken({ resource, token })) : Effect.void
       )
       return Effect.andThen(
-        ensure(sql, schema),
+        ensureOnce(sql, schema, "fence", fenceSql),
         sql.withTransaction(Effect.andThen(accept, writes))
       )
     })
@@ -103,19 +104,3 @@ const acceptSql = (schema: string): string => `
 insert into ${quoted(schema)}.fence as f (resource, token) values ($1, $2::numeric)
 on conflict (resource) do update set token = excluded.token, at = now() where f.token <= excluded.token
 returning 1`
-
-/** The schemas whose table has been seen, by client. */
-const seen = new WeakMap<SqlClient, Set<string>>()
-
-const ensure = (sql: SqlClient, schema: string): Effect.Effect<void, SqlError> =>
-  Effect.suspend(() => {
-    const known = seen.get(sql) ?? new Set<string>()
-    if (known.has(schema)) return Effect.void
-    seen.set(sql, known)
-    return Effect.gen(function*() {
-      const [row] = yield* sql.unsafe("select to_regclass($1) is not null", [`${quoted(schema)}.fence`]).values
-      // What is made here may be rolled back with the app's transaction.
-      if (row?.[0] === true) known.add(schema)
-      else yield* sql.unsafe(fenceSql(schema))
-    })
-  })

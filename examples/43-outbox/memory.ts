@@ -1,0 +1,4 @@
+import { Broker } from "heddle/messaging"
+
+/** The events stay in this process. */
+export const layer = Broker.layerMemory
