@@ -163,14 +163,14 @@ export const run = (subject: Subject, options: Options): Effect.Effect<Report, S
     for (let from = 0; from < jobs; from += 500) {
       yield* queue.enqueueAll(works.slice(from, from + 500), (work, at) => ({
         id: `${work._tag}-${from + at}`,
-        keep: Duration.minutes(10),
+        keep: Duration.hours(1),
         ...(work._tag === "Fail" ? { maxAttempts: 2 } : {})
       })).pipe(untilHeard, Effect.provide(services))
     }
     yield* Fiber.join(harming)
     yield* Effect.forEach(hiring, Fiber.join)
 
-    // The last ones of a killed worker come back when its claims have run out; whoever waits for more than a minute waits for ever.
+    // The last ones of a killed worker come back when its claims have run out. What is left after ten minutes is left.
     const rest = queue.stats.pipe(
       untilHeard,
       Effect.repeat({
