@@ -78,7 +78,7 @@ export interface Report {
   readonly enqueued: number
   /** Whose completion was accepted, and its worker heard so. */
   readonly completed: number
-  /** Gone as completed, but the worker was killed, or the server, before it heard so. */
+  /** Completed, as the store tells, but the worker has not heard so: it was killed, or the server, or it was busy. */
   readonly unheard: number
   readonly dead: number
   /** How often a handler began: more than there are jobs, because of those that fail and those that were begun again. */

@@ -31,7 +31,10 @@ export const account = ({ dead, ids, isOutage, killed, notes }: Books) => {
       wrong("is dead")
     } else if (completions > 0) {
       completed++
-    } else if (isOutage || begun.some(({ worker }) => killed.has(worker))) {
+    } else if (
+      // One that is renewed when its end is on the way is told that its claim is over before it is told of the end.
+      isOutage || begun.some(({ worker }) => killed.has(worker)) || all.some(({ what }) => what === "unheard")
+    ) {
       unheard.push(id)
       if (begun.length === 0) wrong("is gone, and nobody has begun it")
     } else {
