@@ -1,5 +1,5 @@
 // A cluster indexes the sources of `effect`. Midway one worker is killed and the leader is stopped; the index is exact.
-//   node --conditions=@heddle/source examples/99-code-index/main.ts [--backend redis|postgres|etcd|nats] [--calm]
+//   node --conditions=@heddle/source examples/99-code-index/main.ts [--backend redis|postgres|etcd|nats|rabbitmq] [--calm]
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliConfig from "effect/cli/CliConfig"
@@ -20,7 +20,7 @@ import { Jobs, layerOf, Leases, Topics } from "./stack.ts"
 import * as Summary from "./summary.ts"
 import { indexTogether, isExact } from "./together.ts"
 
-const names = ["memory", "redis", "postgres", "etcd", "nats"] as const
+const names = ["memory", "redis", "postgres", "etcd", "nats", "rabbitmq"] as const
 
 const command = Command.make("npm start -- 99", {
   backend: Flag.Literals("backend", names).pipe(

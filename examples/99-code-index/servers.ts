@@ -10,7 +10,8 @@ export const presets = {
   redis: { leases: "redis", jobs: "redis", topics: "redis" },
   postgres: { leases: "postgres", jobs: "postgres", topics: "postgres" },
   etcd: { leases: "etcd", jobs: "postgres", topics: "postgres" },
-  nats: { leases: "redis", jobs: "redis", topics: "nats" }
+  nats: { leases: "redis", jobs: "nats", topics: "nats" },
+  rabbitmq: { leases: "redis", jobs: "redis", topics: "rabbitmq" }
 } as const
 
 interface Choice {
@@ -20,8 +21,7 @@ interface Choice {
 }
 
 /**
- * The addresses of what was chosen: those in `HEDDLE_REDIS_URL`, `HEDDLE_POSTGRES_URL`, `HEDDLE_ETCD_URL` and `HEDDLE_NATS_URL`, or
- * those of private servers, which end with the scope.
+ * The addresses of what was chosen: those in `HEDDLE_REDIS_URL` and its like, or those of private servers, which end with the scope.
  */
 export const start = (choice: Choice, screen: Screen) =>
   Effect.gen(function*() {

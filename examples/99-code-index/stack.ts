@@ -15,19 +15,21 @@ const stores = {
   jobs: {
     memory: () => import("./memory.ts"),
     redis: () => import("./redis.ts"),
-    postgres: () => import("./postgres.ts")
+    postgres: () => import("./postgres.ts"),
+    nats: () => import("./nats.ts")
   },
   topics: {
     memory: () => import("./memory.ts"),
     redis: () => import("./redis.ts"),
     postgres: () => import("./postgres.ts"),
-    nats: () => import("./nats.ts")
+    nats: () => import("./nats.ts"),
+    rabbitmq: () => import("./rabbitmq.ts")
   }
 } as const
 
 export const Leases = ["memory", "redis", "postgres", "etcd"] as const
-export const Jobs = ["memory", "redis", "postgres"] as const
-export const Topics = ["memory", "redis", "postgres", "nats"] as const
+export const Jobs = ["memory", "redis", "postgres", "nats"] as const
+export const Topics = ["memory", "redis", "postgres", "nats", "rabbitmq"] as const
 
 /** Where the leases, the jobs and the topics of a run live: any mix. */
 export const Stack = Schema.Struct({

@@ -1,0 +1,3 @@
+import { RabbitMqBroker } from "@heddle/rabbitmq"
+
+export const topics = (url: string) => RabbitMqBroker.layer({ servers: [url] })
