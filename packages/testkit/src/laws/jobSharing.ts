@@ -16,7 +16,7 @@ import {
   text
 } from "./jobStage.ts"
 
-export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shared }: JobAbilities): void => {
+export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shared, unique }: JobAbilities): void => {
   having(law, shared)(
     "what one store enqueues wakes a claim that waits in another",
     ({ another, queue, store }) =>
@@ -91,7 +91,15 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
   }
 
   if (cut !== undefined) {
-    law(
+    law("AC-36.1: an enqueue that the store does not confirm fails", ({ queue, store }) =>
+      Effect.gen(function*() {
+        const enqueued = store.enqueue(queue, [{ payload: bytes("a") }])
+        assert.strictEqual(
+          yield* Effect.scoped(Effect.andThen(cut, refused(inTime("it fails", enqueued)))),
+          "StoreUnavailable"
+        )
+      }))
+    having(law, unique)(
       "AC-35, AC-36.1: an enqueue that the store does not confirm fails, and is there once when it is asked for again",
       ({ queue, store }) =>
         Effect.gen(function*() {
