@@ -56,7 +56,8 @@ export default defineConfig({
       project("site", { include: ["docs/test/**/*.test.ts"], ...patient, globalSetup: ["docs/test/site.setup.ts"] }),
       project("tree", { include: ["tests/**/*.test.ts"], testTimeout: 30_000 })
     ],
-    maxWorkers: 2,
+    // Most of a law is waiting: for leases to end, for servers to start.
+    maxWorkers: 3,
     reporters: ["default", "./scripts/total.reporter.ts"],
     passWithNoTests: false
   }
