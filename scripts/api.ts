@@ -131,7 +131,8 @@ export const generate = (): ReadonlyArray<string> => {
   ])
   write("docs/api/index.md", ["# API reference", "", ...list.flat()].join("\n"))
   const decisions = globSync("decisions/*.md").sort()
-  for (const file of decisions) write(`docs/${file}`, readFileSync(file, "utf8"))
+  // From the site a page of the docs is a neighbour.
+  for (const file of decisions) write(`docs/${file}`, readFileSync(file, "utf8").replaceAll("](../docs/", "](../"))
   const titles = decisions.map((file) =>
     `- [${/^# (.+)$/m.exec(readFileSync(file, "utf8"))?.[1] ?? file}](${basename(file)})`
   )
