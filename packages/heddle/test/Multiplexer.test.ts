@@ -210,6 +210,39 @@ describe("Multiplexer", () => {
       assert.deepStrictEqual(seen.filter((value) => value > 0), [1, 2, 3])
     }))
 
+  it.effect("the age of what waits is not of the time of day, which may be put back", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let back = 0
+      const putBack: Clock.Clock = {
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - back,
+        currentTimeNanos: clock.currentTimeNanos,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const made = Multiplexer.make({
+        order: { aging: "10 millis" },
+        sources: {
+          high: { stream: Stream.forever(Stream.make(0)), priority: 5, buffer: 2 },
+          low: { stream: Stream.make(1), priority: 0, buffer: 8 }
+        }
+      })
+      const { stream } = yield* Effect.provideService(made, Clock.Clock, putBack)
+      yield* settled
+      back = 3_600_000
+      const seen: Array<number> = []
+      const slow = Stream.runForEach(
+        stream,
+        ({ value }) => Effect.andThen(Effect.sync(() => seen.push(value)), Effect.sleep(1))
+      )
+      yield* Effect.forkScoped(slow)
+      yield* TestClock.adjust("60 millis")
+      assert.include(seen, 1)
+    }))
+
   it.effect("shares by weight among those that have something", () =>
     Effect.gen(function*() {
       const { stream } = yield* Multiplexer.make({

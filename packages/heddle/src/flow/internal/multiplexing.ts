@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
+import { monotonic } from "../../internal/monotonic.ts"
 import type { Lane, Waiting } from "./multiplexerLane.ts"
 import type { Order } from "./multiplexerOrder.ts"
 import { Waiters } from "./Waiters.ts"
@@ -33,7 +34,7 @@ export class Multiplexing<A, E> {
 
   private pourRest(lane: Lane<A>, elements: Iterator<A>): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
-      const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      const now = monotonic(fiber.getRef(Clock.Clock))()
       while (lane.state === "running") {
         const next = elements.next()
         if (next.done === true) break
