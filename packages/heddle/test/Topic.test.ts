@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -54,6 +55,21 @@ describe("Topic", () => {
         assert.notStrictEqual(reason, "")
       }
     }).pipe(provided))
+
+  it.effect("its messages are counted: told, heard, and dropped", () =>
+    Effect.gen(function*() {
+      const one = yield* orders.subscribe({ buffer: 1 })
+      yield* orders.subscribe()
+      yield* orders.publishAll([order(1), order(2), order(3)])
+      assert.deepStrictEqual(yield* ids(one, 1), [3])
+      const all = yield* Metric.snapshot
+      const counts = all.flatMap(({ attributes, id, state }) =>
+        id === "heddle_messages_total"
+          ? [[attributes?.["backend"], attributes?.["outcome"], "count" in state && state.count]]
+          : []
+      )
+      assert.deepStrictEqual(counts, [["memory", "published", 3], ["memory", "received", 6], ["memory", "dropped", 2]])
+    }).pipe(provided, Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("refuses all of a batch if one cannot be encoded", () =>
     Effect.gen(function*() {

@@ -64,8 +64,8 @@ class Fixture extends Context.Service<Fixture, {
   readonly admin: PgConnection.PgConnection
   /** Carries operations out in one call. */
   readonly call: (ops: ReadonlyArray<Ops.Args>, micros: number) => Effect.Effect<ReturnType<typeof Ops.decode>>
-  /** What was notified, since the last look. */
-  readonly notified: Effect.Effect<ReadonlyArray<KvWatches.Word>>
+  /** What was notified since the last look: so many are waited for, and what else has come is there as well. */
+  readonly notified: (many: number) => Effect.Effect<ReadonlyArray<KvWatches.Word>>
 }>()("test/Fixture") {
   static readonly layer = Layer.effect(
     Fixture,
@@ -85,11 +85,12 @@ class Fixture extends Context.Service<Fixture, {
             const rows = yield* admin.queryValues("select * from machine.kv_step_1($1, $2, $3, $4, $5)", params)
             return Ops.decode(rows, ops.length)
           })),
-        // Notifications come before the answer to a later question.
-        notified: Effect.orDie(Effect.andThen(
-          listener.query("select 1"),
-          Effect.map(Queue.clear(heard), (all) => all.map(({ payload }) => Ops.wordOf(payload)))
-        ))
+        notified: (many) =>
+          Effect.orDie(Effect.gen(function*() {
+            yield* listener.query("select 1")
+            const first = yield* Effect.timeout(Effect.replicateEffect(Queue.take(heard), many), "30 seconds")
+            return [...first, ...yield* Queue.clear(heard)].map(({ payload }) => Ops.wordOf(payload))
+          }))
       }
     })
   )
@@ -259,6 +260,7 @@ layer(Fixture.layer)((it) => {
       Effect.gen(function*() {
         const { admin, call, notified } = yield* Fixture
         yield* admin.query(`truncate ${kvTables.map((table) => `machine.${table}`).join(", ")}`)
+        yield* notified(0)
         let micros = 1_700_000_000_000_000
         const twin = new Twin(Ops.revisionOf((yield* call([Ops.now], micros)).replies[0] ?? []))
         for (const batch of batches) {
@@ -283,7 +285,9 @@ layer(Fixture.layer)((it) => {
           )
           const payload = keysOf.reduce((sum, key) => sum + Buffer.byteLength(key), 0)
           assert.deepStrictEqual(
-            (yield* notified).map(({ before: was, keys, revision }) => [was, revision, keys.toSorted()]),
+            (yield* notified(found.changed.length === 0 ? 0 : 1)).map((
+              { before: was, keys, revision }
+            ) => [was, revision, keys.toSorted()]),
             found.changed.length === 0 ? [] : [[twin.seen, found.seen, payload > 7500 ? [] : keysOf.sort()]]
           )
           twin.seen = found.seen

@@ -25,6 +25,7 @@ import { InvalidOption } from "../internal/InvalidOption.ts"
 import * as BrokerAbility from "./BrokerAbility.ts"
 import type { Backend, Steps } from "./BrokerBackend.ts"
 import { memoryBroker } from "./internal/brokerMemory.ts"
+import { type MessageTally, messageTally } from "./internal/brokerMetrics.ts"
 import { checkGroup, checkMessage, checkPattern, checkSubscribing } from "./internal/brokerRequest.ts"
 import { Inbox } from "./internal/inbox.ts"
 import type {
@@ -155,8 +156,9 @@ export const layerMemory: Layer.Layer<Broker | BrokerGroups | BrokerAbility.Back
 )
 
 const make = <E, R>(backend: Backend<E, R>): Effect.Effect<Made, E, R> =>
-  Effect.map(backend.steps, (steps) => {
-    const subscribe = subscribing(backend, steps)
+  Effect.zipWith(backend.steps, Effect.context<never>(), (steps, context) => {
+    const tally = messageTally(context, backend.backend)
+    const subscribe = subscribing(backend, steps, tally)
     return {
       broker: {
         backend: backend.backend,
@@ -169,7 +171,9 @@ const make = <E, R>(backend: Backend<E, R>): Effect.Effect<Made, E, R> =>
               if (one._tag !== "Message") return Effect.fail(one)
               checked.push(one)
             }
-            return checked.length === 0 ? Effect.void : steps.publish(checked)
+            return checked.length === 0
+              ? Effect.void
+              : Effect.map(steps.publish(checked), () => void (tally.published += checked.length))
           }),
         subscribe: (pattern, options = {}) => subscribe(pattern, undefined, options)
       },
@@ -178,14 +182,14 @@ const make = <E, R>(backend: Backend<E, R>): Effect.Effect<Made, E, R> =>
   })
 
 const subscribing =
-  ({ backpressure }: Backend<unknown, unknown>, steps: Steps) =>
+  ({ backpressure }: Backend<unknown, unknown>, steps: Steps, tally: MessageTally) =>
   (pattern: string, group: string | undefined, options: SubscribeOptions) =>
     Effect.suspend((): Effect.Effect<Subscription, InvalidOption | SubscribeError, Scope.Scope> => {
       const wrong = checkPattern(pattern) ?? (group === undefined ? undefined : checkGroup(group))
       if (wrong !== undefined) return Effect.fail(wrong)
       const settings = checkSubscribing(pattern, options, backpressure)
       if (settings instanceof InvalidOption) return Effect.fail(settings)
-      const inbox = new Inbox(settings)
+      const inbox = new Inbox(settings, tally)
       const end = Effect.sync(() => inbox.end(Cause.Done()))
       return Effect.acquireRelease(Effect.void, () => end).pipe(
         Effect.andThen(steps.subscribe({ pattern, group, inlet: inbox })),

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { Waiters } from "../../flow/internal/Waiters.ts"
 import type { Inlet } from "../BrokerBackend.ts"
 import { type Gap, type Message, SubscriberTooSlow, type SubscriptionStats, type WhenFull } from "../Message.ts"
+import type { MessageTally } from "./brokerMetrics.ts"
 
 /** How an inbox keeps what its reader has not taken. */
 export interface Settings {
@@ -15,6 +16,7 @@ export interface Settings {
 /** What one subscription has received and its reader has not taken: received = delivered + dropped + waiting. */
 export class Inbox implements Inlet {
   private readonly settings: Settings
+  private readonly tally: MessageTally
   /** In order. A gap takes no room. */
   private items: Array<Message | Gap> = []
   /** Where the first of the items is: those before it were dropped. */
@@ -29,13 +31,15 @@ export class Inbox implements Inlet {
   /** How many were dropped before the first of the items. */
   private lost = 0
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, tally: MessageTally) {
     this.settings = settings
+    this.tally = tally
   }
 
   readonly take = (message: Message): void => {
     if (this.over !== undefined) return
     this.received++
+    this.tally.received++
     if (this.waiting >= this.settings.buffer && this.refuses()) return
     this.items.push(message)
     this.waiting++
@@ -51,14 +55,19 @@ export class Inbox implements Inlet {
         this.dropFirst()
         return false
       case "dropNewest":
-        this.dropped++
+        this.drop()
         this.gapLast()
         return true
       case "fail":
-        this.dropped++
+        this.drop()
         this.end(new SubscriberTooSlow({ pattern: this.settings.pattern, buffer: this.settings.buffer }))
         return true
     }
+  }
+
+  private drop(): void {
+    this.dropped++
+    this.tally.dropped++
   }
 
   /** The oldest message goes; a gap before it stays where it is told. */
@@ -66,7 +75,7 @@ export class Inbox implements Inlet {
     let at = this.first
     while (this.items[at]?._tag === "Gap") at++
     this.waiting--
-    this.dropped++
+    this.drop()
     this.lost++
     if (at === this.first) this.pass()
     else this.items.splice(at, 1)

@@ -1,6 +1,8 @@
 import { type MetricRow, rowsOf } from "./MetricRow.ts"
 
 const queue = rowsOf("WorkQueue", { queue: "named" }, "job")
+const brokers = ["memory", "redis", "postgres", "nats", "rabbitmq"]
+const topic = rowsOf("Topic", { backend: brokers }, "message")
 const log = rowsOf("Log", { log: "named" }, "entry")
 
 export const messagingRows: ReadonlyArray<MetricRow> = [
@@ -8,6 +10,11 @@ export const messagingRows: ReadonlyArray<MetricRow> = [
     outcome: ["Completed", "Retried", "Dead", "HandedBack", "lost"]
   }),
   queue.gauge("heddle_jobs_running", "Jobs that this process works on"),
+  topic.counter(
+    "heddle_messages_total",
+    "Messages that this process has published, received, and dropped because a subscription was full",
+    { outcome: ["published", "received", "dropped"] }
+  ),
   log.counter("heddle_log_appended_total", "Entries that this process has appended"),
   log.counter(
     "heddle_log_consumed_total",
