@@ -52,7 +52,8 @@ export default defineConfig({
           typecheck: { enabled: true, only: true, include: [typeTests], tsconfig: "tsconfig.json" }
         })
       ]),
-      project("docs", { include: [".snippets/**/*.test.ts"], exclude: [], testTimeout: 30_000 }),
+      // A block of the docs changes nothing that another sees, and a process for each takes longer than all of them.
+      project("docs", { isolate: false, include: [".snippets/**/*.test.ts"], exclude: [], testTimeout: 30_000 }),
       project("site", { include: ["docs/test/**/*.test.ts"], ...patient, globalSetup: ["docs/test/site.setup.ts"] }),
       project("tree", { include: ["tests/**/*.test.ts"], testTimeout: 30_000 })
     ],
