@@ -40,6 +40,17 @@ describe("WorkQueue", () => {
   )
 
   test(
+    "a worker whose handlers never wait hears of each job that comes later",
+    Effect.gen(function*() {
+      const done: Array<number> = []
+      yield* queue.process((n) => Effect.sync(() => `${done.push(n)}`))
+      yield* TestClock.adjust(1)
+      yield* Effect.forEach([1, 2, 3], (n) => Effect.andThen(queue.enqueue(n), TestClock.adjust(1)))
+      assert.deepStrictEqual(done, [1, 2, 3])
+    })
+  )
+
+  test(
     "no more handlers run at once than its concurrency, and no more is claimed",
     Effect.gen(function*() {
       let running = 0

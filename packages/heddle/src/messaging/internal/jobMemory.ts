@@ -43,8 +43,11 @@ export const memorySteps = (
       }
     }
 
-    const settle = (queue: string, { followers, machine, waiting }: Room) => {
+    const settle = (queue: string, room: Room) => {
+      const { followers, machine, waiting } = room
       if (machine.hasClaimable) { for (const wake of waiting) wake() }
+      // Who was woken may have gone on at once, and emptied the queue, and wait in a new room.
+      if (rooms.get(queue) !== room) return
       if (machine.isEmpty && waiting.size === 0 && followers.size === 0) rooms.delete(queue)
       else if (waiting.size + followers.size > 0) alarm.ring(machine.next)
     }
