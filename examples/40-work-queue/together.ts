@@ -50,7 +50,10 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
     let done = 0
     let begun = 0
     let why = "they ended without a word"
+    let left: string | undefined
     const dead = yield* Deferred.make<void>()
+    // A result may be here before the word that its file was begun again.
+    const takenUp = yield* Deferred.make<void>()
 
     const employ = (worker: number) =>
       Effect.gen(function*() {
@@ -62,14 +65,17 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
           switch (event._tag) {
             case "Began": {
               begun++
-              return event.attempt === 1
+              // A file that was handed back has not been counted, and comes as if for the first time.
+              const told = event.attempt === 1
                 ? Effect.void
                 : progress.say(`worker ${worker} does ${event.path}, which was begun before`)
+              return event.path === left ? Effect.andThen(told, Deferred.succeed(takenUp, undefined)) : told
             }
             case "Frozen":
               return Effect.gen(function*() {
                 // It may stand still at several files.
                 if (!(yield* Deferred.succeed(dead, undefined))) return
+                left = event.path
                 yield* progress.say(crew.killed(worker, event.path))
                 yield* end
               })
@@ -86,7 +92,9 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
         queue.enqueueAndAwait({ path }, { id: path }),
         () => Effect.suspend(() => progress.done(++done, files.length))
       )
-    const all = Effect.forEach(files, index, { concurrency: "unbounded" })
+    const all = Effect.forEach(files, index, { concurrency: "unbounded" }).pipe(
+      Effect.tap(() => kill ? Deferred.await(takenUp) : Effect.void)
+    )
     const employed = Effect.forEach(Arr.range(1, workers), employ, { concurrency: "unbounded", discard: true })
     const entries = yield* Effect.raceFirst(
       all,
