@@ -50,10 +50,11 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
     let done = 0
     let begun = 0
     let why = "they ended without a word"
-    let left: string | undefined
+    /** The files of which it was heard that they are begun, but for the one that the victim stands still at. */
+    const heard = new Set<string>()
     const dead = yield* Deferred.make<void>()
-    // A result may be here before the word that its file was begun again.
-    const takenUp = yield* Deferred.make<void>()
+    // A result may be here before the word that its file was begun.
+    const told = yield* Deferred.make<void>()
 
     const employ = (worker: number) =>
       Effect.gen(function*() {
@@ -65,17 +66,19 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
           switch (event._tag) {
             case "Began": {
               begun++
-              // A file that was handed back has not been counted, and comes as if for the first time.
-              const told = event.attempt === 1
-                ? Effect.void
-                : progress.say(`worker ${worker} does ${event.path}, which was begun before`)
-              return event.path === left ? Effect.andThen(told, Deferred.succeed(takenUp, undefined)) : told
+              heard.add(event.path)
+              return Effect.andThen(
+                event.attempt === 1
+                  ? Effect.void
+                  : progress.say(`worker ${worker} does ${event.path}, which was begun before`),
+                heard.size === files.length ? Deferred.succeed(told, undefined) : Effect.void
+              )
             }
             case "Frozen":
               return Effect.gen(function*() {
                 // It may stand still at several files.
                 if (!(yield* Deferred.succeed(dead, undefined))) return
-                left = event.path
+                heard.delete(event.path)
                 yield* progress.say(crew.killed(worker, event.path))
                 yield* end
               })
@@ -93,7 +96,7 @@ export const indexTogether = <E, R>(crew: Crew<E, R>, { kill, progress, run, wor
         () => Effect.suspend(() => progress.done(++done, files.length))
       )
     const all = Effect.forEach(files, index, { concurrency: "unbounded" }).pipe(
-      Effect.tap(() => kill ? Deferred.await(takenUp) : Effect.void)
+      Effect.tap(() => Deferred.await(told))
     )
     const employed = Effect.forEach(Arr.range(1, workers), employ, { concurrency: "unbounded", discard: true })
     const entries = yield* Effect.raceFirst(
