@@ -17,4 +17,3 @@ generate() {
 }
 generate src/internal/proto src/internal/proto
 generate ../../examples/50-greeter ../../examples/50-greeter
-generate ../../examples/50-greeter test/fixtures

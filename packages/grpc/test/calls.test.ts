@@ -1,5 +1,6 @@
 import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
+import { Greeter } from "@heddle/example-50-greeter/greeter"
 import { GrpcChannel, GrpcClient, GrpcError, GrpcServer, GrpcService } from "@heddle/grpc"
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -11,7 +12,6 @@ import * as References from "effect/References"
 import * as Stream from "effect/Stream"
 import { Deadline } from "heddle/resilience"
 import { hello, polite, refused, served, Waits } from "./fixtures/greeter.ts"
-import { Greeter } from "./fixtures/greeter_pb.ts"
 
 const guests = (...names: ReadonlyArray<string>) => Stream.fromIterable(names.map((name) => ({ name })))
 const texts = <E, R>(answers: Stream.Stream<{ readonly message: string }, E, R>) =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Greeter } from "@heddle/example-50-greeter/greeter"
 import { GrpcChannel, GrpcClient, GrpcServer, GrpcService } from "@heddle/grpc"
 import { FaultProxy } from "@heddle/testkit"
 import * as Deferred from "effect/Deferred"
@@ -7,7 +8,6 @@ import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { hello, polite, Waits } from "./fixtures/greeter.ts"
-import { Greeter } from "./fixtures/greeter_pb.ts"
 import * as Tls from "./fixtures/tls.ts"
 
 const clientOf = (options: GrpcChannel.Options) =>

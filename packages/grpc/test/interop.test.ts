@@ -14,6 +14,7 @@ import {
   type ServiceError,
   status
 } from "@grpc/grpc-js"
+import { Greeter, HelloRequestSchema, HelloResponseSchema } from "@heddle/example-50-greeter/greeter"
 import { GrpcCall, GrpcChannel, GrpcClient, GrpcError, GrpcServer, GrpcService } from "@heddle/grpc"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { hello, polite, refused, Waits } from "./fixtures/greeter.ts"
-import { Greeter, HelloRequestSchema, HelloResponseSchema } from "./fixtures/greeter_pb.ts"
 
 type Request = { readonly name: string }
 type Response = { readonly message: string }

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Greeter } from "@heddle/example-50-greeter/greeter"
 import { GrpcChannel, GrpcClient, GrpcDrain, GrpcHealth, GrpcServer, GrpcService } from "@heddle/grpc"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,7 +10,6 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { Health, Shutdown } from "heddle/lifecycle"
 import { hello, polite, Waits } from "./fixtures/greeter.ts"
-import { Greeter } from "./fixtures/greeter_pb.ts"
 
 const statusName = (status: number) => ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"][status] ?? ""
 

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Greeter } from "@heddle/example-50-greeter/greeter"
 import { GrpcCall, GrpcChannel, GrpcClient, GrpcError, GrpcServer } from "@heddle/grpc"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { polite, served } from "./fixtures/greeter.ts"
-import { Greeter } from "./fixtures/greeter_pb.ts"
 
 const wrong = (options: Partial<GrpcServer.Options>, services = [polite]) =>
   GrpcServer.layer(services, { host: "127.0.0.1", port: 0, ...options }).pipe(

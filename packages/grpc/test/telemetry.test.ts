@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Greeter } from "@heddle/example-50-greeter/greeter"
 import { GrpcClient, GrpcService } from "@heddle/grpc"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -7,7 +8,6 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { Telemetry } from "heddle/observability"
 import { hello, polite, refused, served } from "./fixtures/greeter.ts"
-import { Greeter } from "./fixtures/greeter_pb.ts"
 
 const rows = new Map(Telemetry.metrics.filter(({ of }) => of === "gRPC").map((row) => [row.name, row]))
 

@@ -1,3 +1,4 @@
+import { Greeter, type HelloResponse } from "@heddle/example-50-greeter/greeter"
 import {
   GrpcCall,
   type GrpcChannel,
@@ -12,7 +13,6 @@ import { Context, Effect, type Layer, Stream } from "effect"
 import type { Health, Shutdown } from "heddle/lifecycle"
 import type { Deadline } from "heddle/resilience"
 import { expectTypeOf, test } from "vitest"
-import { Greeter, type HelloResponse } from "../test/fixtures/greeter_pb.ts"
 
 class Book extends Context.Service<Book, { readonly name: string }>()("Book") {}
 class Clock extends Context.Service<Clock, { readonly now: number }>()("Clock") {}

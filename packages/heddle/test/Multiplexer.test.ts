@@ -20,6 +20,23 @@ const pushed = Effect.map(
   (queue) => ({ queue, stream: Stream.fromQueue(queue) })
 )
 
+/** A clock that says what another does, but for what is given. */
+const like = (
+  clock: Clock.Clock,
+  { currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe(), sleep = (duration) => clock.sleep(duration) }:
+    Partial<
+      Pick<Clock.Clock, "currentTimeMillisUnsafe" | "sleep">
+    >
+): Clock.Clock => ({
+  currentTimeMillis: clock.currentTimeMillis,
+  currentTimeMillisUnsafe,
+  currentTimeNanos: clock.currentTimeNanos,
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+  monotonicTimeNanos: clock.monotonicTimeNanos,
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+  sleep
+})
+
 const values = (elements: ReadonlyArray<{ readonly value: unknown }>) => elements.map(({ value }) => value)
 
 describe("Multiplexer", () => {
@@ -77,18 +94,12 @@ describe("Multiplexer", () => {
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       let sleeps = 0
-      const watched: Clock.Clock = {
-        currentTimeMillis: clock.currentTimeMillis,
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
-        currentTimeNanos: clock.currentTimeNanos,
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos,
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      const watched = like(clock, {
         sleep: (duration) => {
           sleeps++
           return clock.sleep(duration)
         }
-      }
+      })
       const source = yield* pushed
       const delivered = yield* Queue.unbounded<number>()
       const program = Effect.gen(function*() {
@@ -214,15 +225,7 @@ describe("Multiplexer", () => {
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       let back = 0
-      const putBack: Clock.Clock = {
-        currentTimeMillis: clock.currentTimeMillis,
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - back,
-        currentTimeNanos: clock.currentTimeNanos,
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos,
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        sleep: (duration) => clock.sleep(duration)
-      }
+      const putBack = like(clock, { currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - back })
       const made = Multiplexer.make({
         order: { aging: "10 millis" },
         sources: {

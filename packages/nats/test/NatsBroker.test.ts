@@ -13,7 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Broker, type Message, RequestReply, Topic } from "heddle/messaging"
+import { Broker, type Message, Topic } from "heddle/messaging"
 import { Nats, NatsBroker } from "../src/index.ts"
 
 const scope = Scope.makeUnsafe()
@@ -163,17 +163,6 @@ describe("a broker on NATS", () => {
       assert.match((yield* Effect.flip(closed)).message, /cannot be reached/)
       const named = Layer.build(Nats.layer({ ...options, username: "a", password: Redacted.make("b") }))
       yield* named
-    }).pipe(Effect.scoped))
-
-  it.live("AC-36.6: a question is answered by another process, within its time", () =>
-    Effect.gen(function*() {
-      const sum = RequestReply.make({ name: "sum", request: Schema.Array(Schema.Number), reply: Schema.Number })
-      const [one, two] = [yield* Layer.build(Layer.fresh(layer)), yield* Layer.build(Layer.fresh(layer))]
-      yield* Effect.provideContext(
-        sum.answer((all) => Effect.succeed(all.reduce((sum, it) => sum + it, 0))),
-        one
-      )
-      assert.strictEqual(yield* Effect.provideContext(sum.ask([4, 6]), two), 10)
     }).pipe(Effect.scoped))
 
   it.live("AC-40.3: typed values pass, and what another client garbled goes to the sink", () =>

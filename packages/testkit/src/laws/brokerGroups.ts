@@ -1,5 +1,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Broker, RequestReply } from "heddle/messaging"
 import type { BrokerAbilities } from "../BrokerLaws.ts"
 import { type BrokerLaw, events, eventually, having, numbers, publish, received } from "./brokerStage.ts"
 
@@ -66,6 +68,22 @@ export const brokerGroupLaws = (law: BrokerLaw, { groups: has, shared }: BrokerA
           (one) => Effect.flatMap(one.stats, ({ received }) => events(one, received))
         )
         assert.deepStrictEqual(heard.flat().toSorted((a, b) => Number(a) - Number(b)), numbers(40))
+      })
+  )
+
+  having(law, has === true && shared === true ? true : undefined)(
+    "AC-36.6: a question is answered by another process, within its time",
+    ({ another, broker, subject }) =>
+      Effect.gen(function*() {
+        const sum = RequestReply.make({ name: subject, request: Schema.Array(Schema.Number), reply: Schema.Number })
+        const other = yield* another
+        const answering = sum.answer((all) => Effect.succeed(all.reduce((sum, it) => sum + it, 0)))
+        yield* answering.pipe(
+          Effect.provideService(Broker.Broker, other.broker),
+          Effect.provideService(Broker.BrokerGroups, other.groups)
+        )
+        const asked = Effect.provideService(sum.ask([4, 6]), Broker.Broker, broker)
+        assert.strictEqual(yield* asked, 10)
       })
   )
 }

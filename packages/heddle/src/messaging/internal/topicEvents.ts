@@ -1,5 +1,4 @@
 import * as Arr from "effect/Array"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
@@ -25,7 +24,7 @@ export const decoded = <A, R, B extends Received<A> | Gap>(
   }
   // One stage in place of three: most of what a message costs is the way from stage to stage.
   return Stream.transformPull(events, (pull) => {
-    const next: Pull.Pull<NonEmptyReadonlyArray<B>, SubscriberTooSlow, void, R> = Effect.flatMap(
+    const next: Pull.Pull<Arr.NonEmptyReadonlyArray<B>, SubscriberTooSlow, void, R> = Effect.flatMap(
       pull,
       (found) =>
         Effect.flatMap(Effect.forEach(found, one), (all) => {
