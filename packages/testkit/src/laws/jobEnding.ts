@@ -18,6 +18,19 @@ export const jobEndingLaws = (law: JobLaw, _abilities: JobAbilities): void => {
       })
   )
 
+  law("who ends one claim twice at once is heard once", ({ queue, store }) =>
+    Effect.gen(function*() {
+      yield* enqueue(store, queue, ["a"])
+      const job = yield* claim(store, queue)
+      const end = Effect.match(store.settle(job, { _tag: "Completed" }), {
+        onFailure: ({ _tag }) => _tag,
+        onSuccess: (settled) => settled
+      })
+      const told = yield* Effect.all([end, end], { concurrency: "unbounded" })
+      assert.deepStrictEqual(told.toSorted(), ["Completed", "LeaseLost"])
+      yield* nothing(store, queue)
+    }))
+
   law("a failed job waits for its delay, and those behind it go on", ({ queue, store }) =>
     Effect.gen(function*() {
       yield* enqueue(store, queue, ["slow", "quick"])
