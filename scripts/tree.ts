@@ -63,7 +63,10 @@ const libraryOf = (specifier: string): string => {
 
 const nameOf = (room: string): string => room === "heddle" ? room : `@heddle/${room}`
 
-/** Core imports Effect, a backend core and its client library, and nobody a sibling or what is internal to another. */
+/**
+ * Core imports Effect, a backend core and its client library, and nobody a sibling or what is internal to another. A test may also
+ * have its scene from an example.
+ */
 export const importDirections = (tree: Tree): Violations =>
   Array.from(tree).flatMap(([path, text]) => {
     const [, room, part] = /^packages\/([^/]+)\/([^/]+)\//.exec(path) ?? []
@@ -92,7 +95,8 @@ export const importDirections = (tree: Tree): Violations =>
         return allowed.includes(library) ? [] : [say(specifier, `is not for packages/${room}/src`)]
       }
       const allowed = ["heddle", "@heddle/testkit", nameOf(room)]
-      return isOurs && !allowed.includes(library) ? [say(specifier, "is a sibling backend")] : []
+      const isExample = library.startsWith("@heddle/example-")
+      return isOurs && !isExample && !allowed.includes(library) ? [say(specifier, "is a sibling backend")] : []
     })
   })
 

@@ -62,6 +62,8 @@ describe("imports that go the wrong way are found", () => {
     "import * as codec from \"@bufbuild/protobuf/codegenv2\"\nimport \"heddle/coordination\""
   )
   right("packages/redis/test/A.test.ts", "import { x } from \"../src/internal/x.ts\"\nimport \"@heddle/testkit/laws\"")
+  right("packages/grpc/test/A.test.ts", "import \"@heddle/example-50-greeter/greeter\"")
+  wrong("packages/grpc/src/A.ts", "import \"@heddle/example-50-greeter/greeter\"")
   right("examples/01/redis.ts", "import \"@heddle/redis\"\nimport \"@heddle/etcd\"")
 })
 
