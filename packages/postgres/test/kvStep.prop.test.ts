@@ -253,6 +253,16 @@ const toStep = (twin: Twin, order: Order): Step => {
 }
 
 layer(Fixture.layer)((it) => {
+  it.effect("the number of a lease that was revoked does not come again, a microsecond later", () =>
+    Effect.gen(function*() {
+      const { call } = yield* Fixture
+      const start = 1_600_000_000_000_000
+      const first = yield* call([Ops.grant(1000), Ops.grant(1000)], start)
+      const revoked = Ops.leaseIdOf(first.replies[1] ?? [])
+      const second = yield* call([Ops.revoke(revoked), Ops.grant(1000)], start + 1)
+      assert.notStrictEqual(Ops.leaseIdOf(second.replies[1] ?? []), revoked)
+    }))
+
   it.effect.prop(
     "the server answers, keeps, tells and notifies what the machine does",
     { batches: Schema.Array(Batch).check(Schema.isMaxLength(30)) },

@@ -158,7 +158,10 @@ const isKey = (key: string): string => `left(k.key, 640) = left(${key}, 640) and
 const isTold = `g.revision >= greatest(first_at, words[at + 3]::int8) and g.revision <= upto
           and (g.key = words[at + 1] or words[at + 2] = '1' and starts_with(g.key, words[at + 1]))`
 
-/** Makes a lease with a number that none had: it is above all that are alive, and no less than the time. */
+/**
+ * Makes a lease with a number that none had: above all that are alive, and no less than the time in units of 10 ns. Making one
+ * takes longer than that, so the numbers never run ahead of the clock, and that of a lease that was revoked does not come again.
+ */
 const issue = (s: string, ttl: string, own: string): string =>
-  `issued := greatest(issued + 1, (select max(l.id) + 1 from ${s}.kv_lease l), micros);
+  `issued := greatest(issued + 1, (select max(l.id) + 1 from ${s}.kv_lease l), micros * 100);
               insert into ${s}.kv_lease values (issued, micros + ${ttl}::int8 * 1000, ${own});`
