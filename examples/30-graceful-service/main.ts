@@ -6,6 +6,7 @@ import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -19,7 +20,8 @@ import { settings } from "./settings.ts"
 /** Jobs with an answer go to a pool. Jobs for later are taken, and go there too, in order by customer. */
 const jobs = Layer.effectDiscard(Effect.gen(function*() {
   const router = yield* HttpRouter.HttpRouter
-  const scope = yield* Effect.scope
+  // Ends after the parts whose outcomes it tells.
+  const tellers = yield* FiberSet.make()
   const pool = yield* WorkerPool.make({ size: 4, queue: 1_000 })
   yield* Shutdown.step({ name: "pool", phase: "drain", timeout: "20 seconds" })(pool.shutdown("20 seconds"))
   const job = Effect.sleep(settings.jobTakes)
@@ -46,7 +48,7 @@ const jobs = Layer.effectDiscard(Effect.gen(function*() {
     const told = Effect.andThen(outcome, Console.log(`done ${id}`)).pipe(
       Effect.onError(() => Console.log(`back ${id}`))
     )
-    yield* Effect.forkIn(told, scope)
+    yield* FiberSet.run(tellers, Effect.uninterruptible(told))
     return HttpServerResponse.text(id, { status: 202 })
   })
   yield* router.add("POST", "/jobs/:id", answer)
