@@ -21,7 +21,7 @@ const project = (
 ): TestProjectInlineConfiguration => ({ ...source, test: { name, benchmark: { include: [] }, ...test } })
 
 // Steps on a real server are slower, so the limit is one that only a hang reaches.
-const patient = { testTimeout: 60_000, hookTimeout: 60_000 }
+const patient = { testTimeout: 120_000, hookTimeout: 120_000 }
 const withServers = { ...patient, globalSetup: ["scripts/servers.setup.ts"] }
 
 // Core needs no server, and the testkit's tests start the servers that they harm.

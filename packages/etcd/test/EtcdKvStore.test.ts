@@ -52,7 +52,7 @@ const textAt = (on: KvStore.KvStore["Service"], key: string) =>
   Effect.map(on.get(key), (entry) => Option.isSome(entry) ? EtcdOp.text(entry.value.value) : undefined)
 
 /** Only a hang reaches the deadline. */
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 
 const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
   inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))

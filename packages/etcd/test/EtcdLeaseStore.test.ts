@@ -65,8 +65,8 @@ const direct = open(EtcdLeaseStore.layer({ url: server.url, prefix }))
 /** Only a hang reaches the deadline. */
 const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.timeoutOrElse(effect, {
-    duration: "20 seconds",
-    orElse: () => Effect.die(new Error(`this did not happen within 20 seconds: ${what}`))
+    duration: "50 seconds",
+    orElse: () => Effect.die(new Error(`this did not happen within 50 seconds: ${what}`))
   })
 
 const eventually = <E, R>(what: string, check: Effect.Effect<boolean, E, R>) =>

@@ -28,7 +28,7 @@ const members = await inScope(Effect.forEach(servers, (server) =>
   })))
 type Member = (typeof members)[number]
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 const eventually = <E>(check: Effect.Effect<boolean, E>) =>
   inTime(Effect.repeat(Effect.orElseSucceed(check, () => false), {
     until: (yes) => yes,

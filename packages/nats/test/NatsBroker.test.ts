@@ -35,7 +35,7 @@ const client = Effect.acquireRelease(
   Effect.promise(() => NatsClient.connect({ servers: server.url })),
   (client) => Effect.promise(() => client.close())
 )
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 
 describe("a broker on NATS", () => {
   it.live("carries messages to and from other clients as they are", () =>

@@ -26,7 +26,7 @@ logLaws("nats", NatsLogStore.layer(options), {
   cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
 })
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 const build = (prefix: string) =>
   Effect.map(Layer.build(Layer.fresh(NatsLogStore.layer({ ...options, prefix }))), Context.get(LogStore.LogStore))
 const manager = Effect.flatMap(

@@ -42,7 +42,7 @@ const through = `nats://127.0.0.1:${proxy.port}`
 const direct = server.url
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "30 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 
 const manager = Effect.flatMap(
   Effect.acquireRelease(

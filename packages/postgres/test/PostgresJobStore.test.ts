@@ -13,7 +13,7 @@ const { proxy, server, url } = await Effect.runPromise(Scope.provide(PostgresTes
 jobStoreLaws("postgres", PostgresJobStore.layer({ url, commandTimeout: "2 seconds" }), {
   ...allJobAbilities,
   shared: true,
-  leastTtl: 600,
+  leastTtl: 1000,
   restart: server.restart(),
   cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
 })

@@ -38,7 +38,7 @@ const compact = Effect.andThen(
 kvStoreLaws("postgres", PostgresKvStore.layer(options), {
   shared: true,
   compact,
-  leastTtl: 600,
+  leastTtl: 1000,
   restart: server.restart(),
   cut: Effect.acquireRelease(proxy.cut("both"), heal)
 })

@@ -26,7 +26,7 @@ export const adminOf = (url: string) => (sql: string, params: ReadonlyArray<unkn
   )
 
 /** Waits for what must happen; only a hang reaches the deadline. */
-export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 
 export const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
   inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))

@@ -24,7 +24,7 @@ brokerLaws("redis", RedisBroker.layer(options), {
   cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
 })
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 const build = (prefix: string) =>
   Effect.map(Layer.build(Layer.fresh(RedisBroker.layer({ ...options, prefix }))), Context.get(Broker.Broker))
 

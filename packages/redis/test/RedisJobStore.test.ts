@@ -15,7 +15,7 @@ const { proxy, server, url } = await Effect.runPromise(Scope.provide(RedisTest.m
 jobStoreLaws("redis", RedisJobStore.layer({ url, commandTimeout: "2 seconds" }), {
   ...allJobAbilities,
   shared: true,
-  leastTtl: 600,
+  leastTtl: 1000,
   restart: server.restart(),
   cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
 })

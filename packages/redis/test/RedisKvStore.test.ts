@@ -27,7 +27,7 @@ const [meta = "", , , , , log = ""] = stored
 kvStoreLaws("redis", RedisKvStore.layer(options), {
   shared: true,
   compact: admin((redis) => redis.del(log)),
-  leastTtl: 600,
+  leastTtl: 1000,
   restart: server.restart(),
   cut: Effect.acquireRelease(proxy.cut("both"), heal)
 })
@@ -58,7 +58,7 @@ const connected = (options: Redis.Options) =>
 
 type Kv = KvStore.KvStore["Service"]
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 
 const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
   inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))

@@ -77,7 +77,7 @@ const store = (more: Partial<RedlockLeaseStore.Options> = {}) =>
     Context.get(LeaseStore.LeaseStore)
   )
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "50 seconds")
 const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
   inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))
 const holdersOf = (resource: string) =>

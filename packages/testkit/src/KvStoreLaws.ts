@@ -42,7 +42,7 @@ export interface KvAbilities {
  * **Details**
  *
  * Each law builds the layer anew (`Layer.fresh`), works on keys of its own, and runs in real time. No law measures how long
- * something took: each waits for an event and fails when it has not come within 20 seconds.
+ * something took: each waits for an event and fails when it has not come within 50 seconds.
  *
  * @category laws
  * @since 0.1.0

@@ -76,7 +76,7 @@ export const allAbilities = { weighted: true, resizable: true, fair: true, descr
  * **Details**
  *
  * Each law builds the layer anew (`Layer.fresh`), works on resources of its own, and runs in real time. No law measures
- * how long something took: each waits for an event and fails when it has not come within 20 seconds.
+ * how long something took: each waits for an event and fails when it has not come within 50 seconds.
  *
  * @category laws
  * @since 0.1.0

@@ -38,7 +38,7 @@ export const rateLimiterLaws = <E>(
       Effect.scoped(Effect.gen(function*() {
         const another = Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Stores.RateLimiterStore))
         yield* body({ store: yield* another, key: unique(), another })
-      })), { timeout: 60_000 })
+      })), { timeout: 120_000 })
   const window: RateMachine.Rule = { algorithm: "window", limit: 3, per: 60_000, burst: 3 }
   const gcra: RateMachine.Rule = { algorithm: "gcra", limit: 60, per: 60_000, burst: 2 }
   const ask = { cost: 1, patience: 0 }

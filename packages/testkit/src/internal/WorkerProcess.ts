@@ -75,8 +75,8 @@ export const start = (spec: Spec): Effect.Effect<WorkerProcess, never, Scope.Sco
         if (event !== undefined) return Effect.succeed(event)
         if (end !== undefined) return Effect.die(new Error(`the worker ended (${end}) before ${what}\n${story()}`))
       }).pipe(Effect.timeoutOrElse({
-        duration: "20 seconds",
-        orElse: () => Effect.die(new Error(`the worker did not tell within 20 seconds: ${what}\n${story()}`))
+        duration: "50 seconds",
+        orElse: () => Effect.die(new Error(`the worker did not tell within 50 seconds: ${what}\n${story()}`))
       }))
 
     yield* told("it was ready", (event): event is Event => event._tag === "Ready")

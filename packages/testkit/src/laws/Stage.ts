@@ -29,7 +29,7 @@ export const lawOf = <E>(layer: Layer.Layer<LeaseStore.LeaseStore, E>): Law => (
     Effect.gen(function*() {
       const another = Effect.map(Layer.build(Layer.fresh(layer)), Context.get(LeaseStore.LeaseStore))
       yield* body({ store: yield* another, resource: unique(), another })
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 120_000 })
 
 /** Registers laws only for a store that has the ability. */
 export const having = (law: Law, ability: true | undefined): Law => ability === undefined ? () => {} : law
@@ -39,8 +39,8 @@ export const unique = (): string => `law-${randomUUID()}`
 /** Waits for what must happen; only a hang reaches the deadline. */
 export const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.timeoutOrElse(effect, {
-    duration: "20 seconds",
-    orElse: () => Effect.die(new Error(`this did not happen within 20 seconds: ${what}`))
+    duration: "50 seconds",
+    orElse: () => Effect.die(new Error(`this did not happen within 50 seconds: ${what}`))
   })
 
 /** Asks again until the answer is `true`, for what sends no event of its own. */

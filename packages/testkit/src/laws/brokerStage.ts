@@ -40,7 +40,7 @@ export const brokerLawOf = <E>(layer: Layer.Layer<Broker.Broker, E>): BrokerLaw 
         )
       }))
       yield* body({ ...(yield* another), subject: unique(), another })
-    }).pipe(Effect.scoped), { timeout: 60_000 })
+    }).pipe(Effect.scoped), { timeout: 120_000 })
 
 /** Registers laws only for a broker that has the ability. */
 export const having = (law: BrokerLaw, ability: unknown): BrokerLaw => ability === undefined ? () => {} : law

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type { JobAbilities } from "../JobStoreLaws.ts"
 import { claim, enqueue, eventually, inTime, type JobLaw, nothing, refused, text } from "./jobStage.ts"
 
-export const jobExpiringLaws = (law: JobLaw, { leastTtl: ttl = 200 }: JobAbilities): void => {
+export const jobExpiringLaws = (law: JobLaw, { leastTtl: ttl = 500 }: JobAbilities): void => {
   law(
     "a job whose claim has expired comes again, counted and with a higher token",
     ({ queue, store }) =>

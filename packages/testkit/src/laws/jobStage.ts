@@ -44,7 +44,7 @@ export const jobLawOf = <E>(layer: Layer.Layer<JobStore.JobStore, E>): JobLaw =>
         queue: unique(),
         another: Effect.map(build, Context.get(JobStore.JobStore))
       })
-    }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+    }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 120_000 })
 
 /** Registers laws only for a store that has the ability. */
 export const having = (law: JobLaw, ability: true | undefined): JobLaw => ability === undefined ? () => {} : law

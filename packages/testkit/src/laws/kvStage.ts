@@ -34,7 +34,7 @@ export const kvLawOf = <E>(layer: Layer.Layer<Services, E>): KvLaw => (title, bo
         prefix: `${unique()}/`,
         another: Effect.map(build, Context.get(KvStore.KvStore))
       })
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 120_000 })
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (value: Uint8Array | undefined): string | undefined =>

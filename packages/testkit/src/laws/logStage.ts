@@ -31,7 +31,7 @@ export const logLawOf = <E>(layer: Layer.Layer<LogStore.LogStore, E>): LogLaw =>
     Effect.gen(function*() {
       const another = Effect.map(Layer.build(Layer.fresh(layer)), Context.get(LogStore.LogStore))
       yield* body({ store: yield* another, log: unique(), another })
-    }).pipe(Effect.scoped), { timeout: 60_000 })
+    }).pipe(Effect.scoped), { timeout: 120_000 })
 
 export const having = (law: LogLaw, ability: unknown): LogLaw => ability === undefined ? () => {} : law
 

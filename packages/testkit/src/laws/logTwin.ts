@@ -94,6 +94,6 @@ export const logTwinLaw = <E>(layer: Layer.Layer<LogStore.LogStore, E>): void =>
         Layer.build(Layer.fresh(layer)),
         (services) => compare(Context.get(services, LogStore.LogStore), unique(), orders)
       ).pipe(Effect.scoped),
-    { arbitrary: { runs: 20, size: 40 }, timeout: 60_000 }
+    { arbitrary: { runs: 20, size: 40 }, timeout: 120_000 }
   )
 }

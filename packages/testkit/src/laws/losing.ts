@@ -6,8 +6,8 @@ import * as Stream from "effect/Stream"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { blockThread, counts, having, inTime, type Law, standInLine } from "./Stage.ts"
 
-const ttl = 300
-const longer = 450
+const ttl = 600
+const longer = 900
 
 export const losingLaws = (law: Law, { described, forget }: Abilities): void => {
   const describedLaw = having(law, described)

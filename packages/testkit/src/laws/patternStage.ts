@@ -31,4 +31,4 @@ export const patternLawOf = <R, E>(layer: Layer.Layer<R, E>): PatternLaw<R> => (
         (context): On<R> => (effect) => Effect.provideContext(effect, context)
       )
       yield* body({ name: unique(), here: yield* process, there: yield* process })
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 60_000 })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 120_000 })
