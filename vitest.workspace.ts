@@ -1,6 +1,8 @@
 import { existsSync, globSync, readdirSync } from "node:fs"
+import { resolve } from "node:path"
 import { defineConfig } from "vitest/config"
 import type { TestProjectInlineConfiguration } from "vitest/config"
+import { LongestFirst } from "./scripts/longestFirst.sequencer.ts"
 import { generate } from "./scripts/snippets.ts"
 
 // Resolve workspace packages to their TypeScript sources: nothing to build first.
@@ -10,6 +12,9 @@ const source = {
   ssr: { resolve: { conditions, externalConditions: conditions } }
 }
 
+// A law starts many processes, and half of what each takes to start is the compiler, unless one has kept what it made.
+process.env["NODE_COMPILE_CACHE"] ??= resolve(".cache/node")
+
 // Every code block of the docs becomes a module that tsc checks and the project "docs" runs.
 generate()
 
@@ -18,20 +23,14 @@ const packages = readdirSync("packages").filter((name) => existsSync(`packages/$
 const project = (
   name: string,
   test: NonNullable<TestProjectInlineConfiguration["test"]>
-): TestProjectInlineConfiguration => ({ ...source, test: { name, benchmark: { include: [] }, ...test } })
+): TestProjectInlineConfiguration => ({ ...source, test: { name, benchmark: { include: [] }, ...patient, ...test } })
 
-// Steps on a real server are slower, so the limit is one that only a hang reaches.
+// A limit that only a hang reaches, on a machine that does ten other things.
 const patient = { testTimeout: 120_000, hookTimeout: 120_000 }
-const withServers = { ...patient, globalSetup: ["scripts/servers.setup.ts"] }
+const withServers = { globalSetup: ["scripts/servers.setup.ts"] }
 
-// Core needs no server, and the testkit's tests start the servers that they harm.
-const settings = new Map<string, Partial<typeof withServers>>([
-  ["heddle", {}],
-  ["testkit", patient],
-  ["nats", patient],
-  ["rabbitmq", patient],
-  ["grpc", patient]
-])
+// The tests of the other packages need no server, or start those that they harm.
+const sharing = new Set(["redis", "etcd", "postgres"])
 
 // Type tests need tsc on the whole repository, and an empty project fails the run.
 const typeTests = "packages/*/typetest/**/*.test-d.ts"
@@ -42,7 +41,7 @@ export default defineConfig({
       ...packages.map((name) =>
         project(name, {
           include: [`packages/${name}/test/**/*.test.ts`],
-          ...(settings.get(name) ?? withServers)
+          ...(sharing.has(name) ? withServers : {})
         })
       ),
       project("examples", { include: ["examples/*/*.test.ts"], ...withServers }),
@@ -53,12 +52,13 @@ export default defineConfig({
         })
       ]),
       // A block of the docs changes nothing that another sees, and a process for each takes longer than all of them.
-      project("docs", { isolate: false, include: [".snippets/**/*.test.ts"], exclude: [], testTimeout: 30_000 }),
-      project("site", { include: ["docs/test/**/*.test.ts"], ...patient, globalSetup: ["docs/test/site.setup.ts"] }),
-      project("tree", { include: ["tests/**/*.test.ts"], testTimeout: 30_000 })
+      project("docs", { isolate: false, include: [".snippets/**/*.test.ts"], exclude: [] }),
+      project("site", { include: ["docs/test/**/*.test.ts"] }),
+      project("tree", { include: ["tests/**/*.test.ts"] })
     ],
-    // Most of a law is waiting: for leases to end, for servers to start.
-    maxWorkers: 3,
+    // Most of a law is waiting: for leases to end, for servers to start. Those come first, and what only computes at the end.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     reporters: ["default", "./scripts/total.reporter.ts"],
     passWithNoTests: false
   }

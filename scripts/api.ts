@@ -79,6 +79,9 @@ const signatureOf = ({ code, name }: Entry, declared: ReadonlyArray<Entry>): str
   return (found.length === 0 ? [code] : found).map((text) => text.replace(/^export (declare )?/, "").trim()).join("\n")
 }
 
+/** What a module is for, as it says first. */
+const purposeOf = (file: string): string => parse(file).header.text.split("\n\n")[0]?.replaceAll("\n", " ") ?? ""
+
 const page = (module: string, from: string, file: string, missing: Array<string>): string => {
   const { entries, header } = read(file)
   const declared = declarations(file.replace("/src/", "/dist/").replace(/\.ts$/, ".d.ts"))
@@ -126,7 +129,9 @@ export const generate = (): ReadonlyArray<string> => {
   const list = Array.from(groups, ([from, members]) => [
     `## ${from}`,
     "",
-    ...members.map(({ module }) => `- [${module}](${from.replace("@heddle/", "")}/${module}.md)`),
+    ...members.map(({ file, module }) =>
+      `- [${module}](${from.replace("@heddle/", "")}/${module}.md): ${purposeOf(file)}`
+    ),
     ""
   ])
   write("docs/api/index.md", ["# API reference", "", ...list.flat()].join("\n"))

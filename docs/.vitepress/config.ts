@@ -38,7 +38,14 @@ const patternsOf = (area: string): Array<DefaultTheme.SidebarItem> =>
   }))
 
 const areas = ["coordination", "messaging", "flow", "resilience", "lifecycle", "observability"]
-const areaItems = areas.map((area) => ({ text: area, collapsed: false, items: patternsOf(area) }))
+const areaItems = areas.map((area) => ({
+  text: area.replace(/^./, (letter) => letter.toUpperCase()),
+  collapsed: false,
+  items: patternsOf(area)
+}))
+
+/** Tables that need the room of the outline. */
+const wide = new Set(["origins.md"])
 
 export default defineConfig({
   title: "Heddle",
@@ -46,6 +53,8 @@ export default defineConfig({
   cleanUrls: true,
   head: [["link", { rel: "icon", href: `data:image/svg+xml,${encodeURIComponent(icon)}` }]],
   lastUpdated: false,
+  transformPageData: ({ frontmatter, relativePath }) =>
+    wide.has(relativePath) ? { frontmatter: { ...frontmatter, aside: false, pageClass: "wide" } } : undefined,
   srcExclude: ["test/**"],
   // The sources of the examples, the decisions and the licence are not part of the site.
   ignoreDeadLinks: [/^(\.\.?\/)+(examples|packages|bench|decisions|CONTRIBUTING|README)/],
@@ -56,7 +65,11 @@ export default defineConfig({
       md.renderer.rules.fence = (tokens, index, options, env, self) => {
         const token = tokens[index]
         if (token?.info.trim() === "mermaid") return drawing(token.content)
-        return fence === undefined ? "" : fence(tokens, index, options, env, self)
+        const html = fence === undefined ? "" : fence(tokens, index, options, env, self)
+        if (token?.info.trim() !== "text") return html
+        // A drawing of lanes is of use where it is seen whole: the style makes its letters fit.
+        const columns = Math.max(...token.content.split("\n").map((line) => line.length))
+        return html.replace("<div ", `<div style="--columns: ${columns}" `)
       }
     }
   },

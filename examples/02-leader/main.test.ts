@@ -9,6 +9,6 @@ describe("the next leader takes over from one that died, with a higher term", ()
         const { first, second } = yield* Effect.timeout(scene(backend), "40 seconds")
         assert.notStrictEqual(first.worker, second.worker)
         assert.isTrue(second.term > first.term)
-      }), 60_000)
+      }), 120_000)
   }
 })

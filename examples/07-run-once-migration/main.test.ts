@@ -12,6 +12,6 @@ describe("of a fleet one migrates; when it dies another begins anew, and all get
         assert.notStrictEqual(first?.worker, second?.worker)
         assert.isTrue(tokenOf(first?.line) > 0n && tokenOf(second?.line) > tokenOf(first?.line))
         assert.deepStrictEqual(done.map(({ line }) => line), ["done 4711", "done 4711"])
-      }), 60_000)
+      }), 120_000)
   }
 })

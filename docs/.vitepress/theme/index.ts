@@ -1,12 +1,14 @@
 import type { Theme } from "vitepress"
 import DefaultTheme from "vitepress/theme"
-import { defineAsyncComponent } from "vue"
+import { defineAsyncComponent, h } from "vue"
 import Drawing from "./Drawing.vue"
+import Loom from "./Loom.vue"
 import PatternTable from "./PatternTable.vue"
 import "./style.css"
 
 const theme: Theme = {
   extends: DefaultTheme,
+  Layout: () => h(DefaultTheme.Layout, null, { "home-hero-image": () => h(Loom) }),
   enhanceApp({ app }) {
     app.component("Drawing", Drawing)
     app.component("PatternTable", PatternTable)

@@ -132,7 +132,7 @@ describe("etcd alone", () => {
       yield* gateway("kv/compaction", { revision: String(revision) })
       yield* proxy.heal
       for (const waiter of waiters) yield* Effect.flatMap(served(waiter), (lease) => lease.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live("a holder whose session was revoked is told, and can claim again", () =>
     Effect.gen(function*() {
@@ -145,7 +145,7 @@ describe("etcd alone", () => {
       const next = yield* store.claim({ resource, ttl: "1 second" })
       assert.isAbove(Number(next.token - lease.token), 0)
       yield* next.release
-    }), 60_000)
+    }), 120_000)
 
   it.live("all leases of a session that was revoked are lost together", () =>
     Effect.gen(function*() {
@@ -155,7 +155,7 @@ describe("etcd alone", () => {
       const ended = yield* Effect.forEach(leases, held)
       yield* etcd.leaseRevoke(yield* leaseOf(names[0] ?? "", 0))
       for (const end of ended) assert.deepInclude(yield* end, { _tag: "LeaseLost", reason: "revoked" })
-    }), 60_000)
+    }), 120_000)
 
   it.live("a lease among many whose key alone was deleted is lost alone", () =>
     Effect.gen(function*() {
@@ -166,7 +166,7 @@ describe("etcd alone", () => {
       yield* etcd.deleteRange(room(names[110] ?? ""))
       assert.deepInclude(yield* doomed, { _tag: "LeaseLost", reason: "revoked" })
       assert.deepStrictEqual(leases.map((lease) => lease.isAlive()).filter((alive) => !alive), [false])
-    }), 60_000)
+    }), 120_000)
 
   it.live("a waiter whose session was revoked stands in line anew, at once", () =>
     Effect.gen(function*() {
@@ -182,7 +182,7 @@ describe("etcd alone", () => {
       assert.isTrue(holder.isAlive())
       yield* holder.release
       yield* Effect.flatMap(served(waiter), (lease) => lease.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live(
     "at the end of a long line a waiter is served in its turn, whatever those ahead do",
@@ -209,7 +209,7 @@ describe("etcd alone", () => {
         }
         assert.deepStrictEqual(tokens, [...tokens].sort((a, b) => Number(a - b)))
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -230,7 +230,7 @@ describe("etcd alone", () => {
         yield* holder.release
         yield* Effect.flatMap(served(last), (lease) => lease.release)
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -257,7 +257,7 @@ describe("etcd alone", () => {
           }
         }
       }),
-    60_000
+    120_000
   )
 
   it.live("a waiter is told of its turn although the key of its session was deleted", () =>
@@ -271,7 +271,7 @@ describe("etcd alone", () => {
       yield* eventually("the key is back", Effect.map(count({ key }), (keys) => keys === 1))
       yield* holder.release
       for (const waiter of waiters) yield* Effect.flatMap(served(waiter), (lease) => lease.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live("a waiter is served although nobody told it of its turn", () =>
     Effect.gen(function*() {
@@ -281,7 +281,7 @@ describe("etcd alone", () => {
       const [waiter] = yield* standInLine(other, { resource, ttl: "3 seconds" })
       yield* etcd.deleteRange({ key: `${prefix}/${resource}/1/1/${holder.id}` })
       yield* Effect.flatMap(served(waiter), (lease) => lease.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live("who waits is told when the process that holds has ended without a word", () =>
     Effect.gen(function*() {
@@ -291,7 +291,7 @@ describe("etcd alone", () => {
       const waiters = yield* standInLine(other, { resource, ttl: "1 hour" }, 3)
       yield* etcd.leaseRevoke(yield* leaseOf(resource, 0))
       for (const waiter of waiters) yield* Effect.flatMap(served(waiter), (lease) => lease.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live(
     "a lock that was resized has as many holders, and those above a smaller size are shown until they go",
@@ -320,7 +320,7 @@ describe("etcd alone", () => {
         yield* store.resize(resource, 1)
         yield* eventually("nothing is left", Effect.map(count(room(resource)), (keys) => keys === 0))
       }),
-    60_000
+    120_000
   )
 
   it.live("tryClaim leaves no key when it is refused, not even for a moment", () =>
@@ -355,7 +355,7 @@ describe("etcd alone", () => {
           assert.strictEqual(yield* count(room(resource)), 3)
         }
       }),
-    60_000
+    120_000
   )
 
   it.live("the key of an interrupted waiter is deleted at once", () =>
@@ -388,7 +388,7 @@ describe("etcd alone", () => {
       const next = yield* store.claim({ resource, ttl: "1 minute" })
       assert.notStrictEqual(yield* leaseOf(resource, 0), session)
       yield* next.release
-    }), 60_000)
+    }), 120_000)
 
   it.live("closing a store frees what it held, and ends its sessions", () =>
     Effect.gen(function*() {
@@ -419,7 +419,7 @@ describe("etcd alone", () => {
         Effect.map(gateway("lease/leases", {}), (text) => !text.includes(`"${session}"`))
       )
       yield* Effect.flatMap(store.claim({ resource, ttl: "2 seconds" }), (next) => next.release)
-    }), 60_000)
+    }), 120_000)
 
   it.live("claims with one ttl share one session, and a resource's keys lie in its own folder", () =>
     Effect.gen(function*() {

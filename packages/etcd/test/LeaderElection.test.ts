@@ -70,6 +70,6 @@ describe("an election on a cluster of three members, one of them cut off", () =>
         const leader = yield* inTime("the minority sees the leader", minority(seen))
         assert.deepStrictEqual(Option.map(Option.flatten(leader), ({ owner }) => owner), Option.some("majority"))
       }),
-    60_000
+    120_000
   )
 })

@@ -151,6 +151,6 @@ describe("a store on three members", () => {
         holder.releaseUnsafe()
         assert.isAbove(Number((yield* inTime(Fiber.join(waiter))).token), Number(holder.token))
       }),
-    60_000
+    120_000
   )
 })

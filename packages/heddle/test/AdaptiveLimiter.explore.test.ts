@@ -64,7 +64,7 @@ describe("an adaptive limiter, under every kind of interleaving", () => {
       })
       yield* Explore.run(program, { runs: 1500 })
       yield* Explore.run(program, { runs: 1000, strategy: Explore.pct() })
-    }), 60_000)
+    }), 120_000)
 
   it.live("gives back what it took wherever a caller is interrupted", () =>
     Effect.gen(function*() {

@@ -31,7 +31,7 @@ describe("Barrier under every kind of interleaving", () => {
       const twice = Effect.andThen(party(world), party(world))
       yield* Effect.all([twice, twice, twice], all)
       assert.strictEqual(world.come, 6)
-    })), 60_000)
+    })), 120_000)
 
   it.live("of a generation all go on or none, though one is interrupted", () =>
     explore(Effect.gen(function*() {
@@ -45,14 +45,14 @@ describe("Barrier under every kind of interleaving", () => {
       assert.strictEqual(tags[0], tags[1])
       if (Exit.isSuccess(left)) assert.strictEqual(tags[0], "passed")
       yield* Effect.all([barrier, barrier, barrier], all)
-    })), 60_000)
+    })), 120_000)
 
   it.live("of four callers three go on", () =>
     explore(Effect.gen(function*() {
       const { await: hasty } = Barrier.make({ key: "b", parties: 3, waitFor: 1000 })
       const results = yield* Effect.all(Array.from({ length: 4 }, () => Effect.result(hasty)), all)
       assert.strictEqual(results.filter(({ _tag }) => _tag === "Success").length, 3)
-    })), 60_000)
+    })), 120_000)
 })
 
 describe("Barrier and CountDownLatch interrupted at every step", () => {
@@ -69,7 +69,7 @@ describe("Barrier and CountDownLatch interrupted at every step", () => {
       invariant: ({ context }) => Effect.provide(Effect.all([barrier, barrier, barrier], all), context),
       target: "all",
       leaks: false
-    }), 60_000)
+    }), 120_000)
 
   const latch = CountDownLatch.make({ key: "l", count: 2, waitFor: 1000 })
 
@@ -87,10 +87,10 @@ describe("Barrier and CountDownLatch interrupted at every step", () => {
           yield* latch.await
         }).pipe(Effect.provide(context)),
       target: "all"
-    }), 60_000)
+    }), 120_000)
 
   it.live("who waits for a latch is told of the last count, however it falls", () =>
     explore(Effect.gen(function*() {
       yield* Effect.all([latch.await, latch.countDown("a"), latch.countDown("b"), latch.countDown("a")], all)
-    })), 60_000)
+    })), 120_000)
 })

@@ -189,7 +189,7 @@ describe("Batcher interrupted at every step", () => {
           ),
         invariant: goesOn,
         target: "all"
-      }), 60_000)
+      }), 120_000)
   }
 
   it.live("through: what was taken from the source has run, whoever is interrupted", () =>
@@ -211,5 +211,5 @@ describe("Batcher interrupted at every step", () => {
           assert.deepStrictEqual(order, order.map((_, at) => at + 1))
           assert.include([0, 3, 4, 6], ran.length)
         })
-    }), 60_000)
+    }), 120_000)
 })

@@ -46,7 +46,7 @@ describe("a bulkhead", () => {
         assert.deepStrictEqual(order, order.toSorted((one, other) => one - other))
         assert.isAtLeast(order.length, 8000)
       }),
-    60_000
+    120_000
   )
 
   it.effect("AC-14.2 never starts the call of one who gave up in the line", () =>

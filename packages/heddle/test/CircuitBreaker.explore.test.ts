@@ -56,7 +56,7 @@ describe("a circuit breaker, under every kind of interleaving", () => {
       const report = yield* Explore.run(program, { runs: 3000 })
       assert.isAtLeast(report.runs, 3000)
       yield* Explore.run(program, { strategy: Explore.pct(), runs: 2000 })
-    }), 60_000)
+    }), 120_000)
 
   it.live("gives the place of a probe back wherever its caller is interrupted", () =>
     Effect.gen(function*() {

@@ -63,7 +63,7 @@ describe("a circuit that a fleet shares, under every kind of interleaving", () =
         yield* recovers(world)
       }).pipe(Effect.scoped, memory)
       yield* Explore.run(program, { runs: 500 })
-    }), 60_000)
+    }), 120_000)
 
   it.live("gives the place of a probe back wherever its caller is interrupted", () =>
     Effect.gen(function*() {
@@ -78,7 +78,7 @@ describe("a circuit that a fleet shares, under every kind of interleaving", () =
         target: "all"
       })
       assert.isAbove(report.points, 10)
-    }), 60_000)
+    }), 120_000)
 })
 
 describe("a circuit that a fleet shares", () => {

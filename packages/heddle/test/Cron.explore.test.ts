@@ -50,7 +50,7 @@ describe("Cron under every kind of interleaving", () => {
         Explore.run(program, { runs: 100 }),
         Explore.run(program, { runs: 100, strategy: Explore.pct() })
       ),
-    60_000
+    120_000
   )
 })
 
@@ -70,5 +70,5 @@ describe("Cron interrupted at every step", () => {
           assert.isAbove(world.begun.length, before)
         }).pipe(Effect.provide(world.context)),
       leaks: false
-    }), 60_000)
+    }), 120_000)
 })

@@ -108,7 +108,7 @@ for (const order of ["arrival", "cohort"] as const) {
         invariant,
         leaks: false,
         target: "all"
-      }), 60_000)
+      }), 120_000)
 
     it.live("gives back what it took: of many keys", () =>
       Effect.gen(function*() {

@@ -120,7 +120,7 @@ describe("FanOut under every kind of interleaving", () => {
       )
       assert.strictEqual(world.begun.length, items.length)
       world.assertQuiet()
-    })), 60_000)
+    })), 120_000)
 
   it.live("forEach: all results, or the first failure and nothing left running", () =>
     explore(Effect.gen(function*() {
@@ -130,7 +130,7 @@ describe("FanOut under every kind of interleaving", () => {
       else assert.isTrue(items.some((item) => !item.startsWith("succeeds")))
       if (items.every((item) => item.startsWith("succeeds"))) assert.isTrue(Exit.isSuccess(exit))
       world.assertQuiet()
-    })), 60_000)
+    })), 120_000)
 
   it.live(
     "stream: every outcome once, in order where asked for, never too far ahead of its consumer",
@@ -153,7 +153,7 @@ describe("FanOut under every kind of interleaving", () => {
         assert.isTrue(seen.every(({ exit, index, item }) => items[index] === item && fits(item, exit)))
         world.assertQuiet()
       })),
-    60_000
+    120_000
   )
 
   it.live(
@@ -177,7 +177,7 @@ describe("FanOut under every kind of interleaving", () => {
           world.assertQuiet()
         }).pipe(metered)
       ),
-    60_000
+    120_000
   )
 })
 
@@ -203,7 +203,7 @@ describe("FanOut interrupted at every step", () => {
             }),
           target: "all"
         }),
-      60_000
+      120_000
     )
 
     it.live(`stream of ${title}: its consumer is never left waiting`, () =>
@@ -212,7 +212,7 @@ describe("FanOut interrupted at every step", () => {
         program: (world) => Stream.runDrain(FanOut.stream(source, world.task, { workers: 2, buffer: 1 })),
         invariant: (world) => Effect.sync(() => world.assertQuiet()),
         target: "all"
-      }), 60_000)
+      }), 120_000)
 
     it.live(`forEach of ${title}: nothing runs on`, () =>
       InterruptSweep.run({
@@ -220,6 +220,6 @@ describe("FanOut interrupted at every step", () => {
         program: (world) => Effect.exit(FanOut.forEach(source, world.task, { workers: 2 })),
         invariant: (world) => Effect.sync(() => world.assertQuiet()),
         target: "all"
-      }), 60_000)
+      }), 120_000)
   }
 })

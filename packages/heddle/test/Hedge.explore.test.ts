@@ -70,7 +70,7 @@ describe("Hedge under every kind of interleaving", () => {
     Effect.andThen(
       Explore.run(program, { runs: 3000, leaks: true }),
       Explore.run(program, { runs: 1000, leaks: true, strategy: Explore.pct() })
-    ), 60_000)
+    ), 120_000)
 })
 
 describe("Hedge interrupted at every step", () => {
@@ -107,6 +107,6 @@ describe("Hedge interrupted at every step", () => {
             Effect.sync(() => assert.strictEqual(ledger.open.size, 0))
           ),
         target: "all"
-      }), 60_000)
+      }), 120_000)
   }
 })

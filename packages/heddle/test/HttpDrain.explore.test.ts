@@ -51,7 +51,7 @@ describe("an HTTP server that drains, under every kind of interleaving", () => {
         })),
         { runs: 300, leaks: true }
       ),
-    60_000
+    120_000
   )
 
   it.live("a request that is interrupted anywhere is not waited for", () =>
@@ -65,5 +65,5 @@ describe("an HTTP server that drains, under every kind of interleaving", () => {
           assert.isBelow(report.millis, 100)
         }),
       target: "all"
-    }), 60_000)
+    }), 120_000)
 })

@@ -52,7 +52,7 @@ describe("KeyedMutex under every kind of interleaving", () => {
     Effect.andThen(
       Explore.run(program, { runs: 3000, leaks: true }),
       Explore.run(program, { runs: 1000, leaks: true, strategy: Explore.pct() })
-    ), 60_000)
+    ), 120_000)
 
   it.live("three fibers in every order with two preemptions", () =>
     Explore.run(
@@ -66,7 +66,7 @@ describe("KeyedMutex under every kind of interleaving", () => {
         assert.deepStrictEqual(yield* mutex.stats, nothing)
       }),
       { runs: 3000, leaks: true, strategy: Explore.exhaustive({ preemptions: 2 }) }
-    ), 60_000)
+    ), 120_000)
 })
 
 describe("KeyedMutex interrupted at every step", () => {
@@ -91,6 +91,6 @@ describe("KeyedMutex interrupted at every step", () => {
             assert.strictEqual(inside.size, 0)
           }),
         target: "all"
-      }), 60_000)
+      }), 120_000)
   }
 })

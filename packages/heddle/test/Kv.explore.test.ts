@@ -74,7 +74,7 @@ describe("Kv under every kind of interleaving", () => {
           }
         }).pipe(Effect.provide(inPartsOf(2)))
       ),
-    60_000
+    120_000
   )
 })
 

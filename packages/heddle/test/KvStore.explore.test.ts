@@ -71,7 +71,7 @@ describe("KvStore in memory, under every kind of interleaving", () => {
         )
         assert.deepStrictEqual(now.entries.map(({ key }) => key), ["k/end", "k/kept", "k/ttl2"])
       })),
-    60_000
+    120_000
   )
 
   it.live(
@@ -89,7 +89,7 @@ describe("KvStore in memory, under every kind of interleaving", () => {
         const entry = Option.getOrThrow(yield* store.get("key"))
         assert.deepStrictEqual([entry.revision, entry.created], [made[0], start])
       })),
-    60_000
+    120_000
   )
 })
 

@@ -119,7 +119,7 @@ describe("an election, under every kind of interleaving", () => {
           })
         }
       }),
-    60_000
+    120_000
   )
 
   const campaigner = Effect.gen(function*() {
@@ -174,7 +174,7 @@ describe("an election, under every kind of interleaving", () => {
         }).pipe(Effect.provide(world.context)),
       invariant: agreed,
       leaks: false
-    }), 60_000)
+    }), 120_000)
 
   it.live("resigns once, whoever resigns with it, from inside or from outside", () =>
     Effect.gen(function*() {
@@ -193,7 +193,7 @@ describe("an election, under every kind of interleaving", () => {
       }).pipe(Effect.scoped, Effect.provide(memory))
       yield* Explore.run(program, { runs: 400 })
       yield* Explore.run(program, { runs: 400, strategy: Explore.pct() })
-    }), 60_000)
+    }), 120_000)
 
   it.live(
     "gives a term up only when its work has ended, also where its scope closes first",
@@ -213,7 +213,7 @@ describe("an election, under every kind of interleaving", () => {
         }))
         yield* Explore.run(program, { runs: 200 })
       }),
-    60_000
+    120_000
   )
 
   it.live("lets work close its own scope", () =>
@@ -225,5 +225,5 @@ describe("an election, under every kind of interleaving", () => {
         if (Option.isSome(yield* LeaderElection.leader("e"))) return yield* Effect.die("it leads")
       }).pipe(Effect.provide(memory))
       yield* Explore.run(program, { runs: 100 })
-    }), 60_000)
+    }), 120_000)
 })

@@ -152,7 +152,7 @@ describe("LeaseStore interrupted at every step", () => {
         ))
         yield* Effect.all([claim, claim, tried], { concurrency: "unbounded" })
       })
-    ), 60_000)
+    ), 120_000)
 
   it.live(
     "a lease goes back: in a line of four, one of which gives up",
@@ -163,6 +163,6 @@ describe("LeaseStore interrupted at every step", () => {
           mode: "result"
         })
       ),
-    60_000
+    120_000
   )
 })

@@ -114,7 +114,7 @@ describe("Log under every kind of interleaving", () => {
         Explore.run(program, { runs: 200, leaks: true }),
         Explore.run(program, { runs: 60, leaks: true, strategy: Explore.pct() })
       ),
-    60_000
+    120_000
   )
 })
 
@@ -154,5 +154,5 @@ describe("Log interrupted at every step", () => {
           assert.strictEqual(finished.size, entries.length)
           yield* Fiber.interrupt(consuming)
         }).pipe(Effect.provideContext(services))
-    }), 60_000)
+    }), 120_000)
 })

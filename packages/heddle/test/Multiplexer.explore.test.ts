@@ -144,14 +144,14 @@ describe("Multiplexer under every kind of interleaving", () => {
         inOrder("a", seen)
         inOrder("b", seen)
       }))),
-    60_000
+    120_000
   )
 
   it.live("leaves no fiber behind", () => {
     const sources = { a: { stream: Stream.forever(Stream.make(1)) }, b: { stream: Stream.never } }
     const program = Stream.runDrain(Stream.take(Multiplexer.stream({ sources }), 3))
     return Explore.run(program, { runs: 1000, leaks: true })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("Multiplexer interrupted at every step", () => {
@@ -199,5 +199,5 @@ describe("Multiplexer interrupted at every step", () => {
           }
         }),
       target: "all"
-    }), 60_000)
+    }), 120_000)
 })

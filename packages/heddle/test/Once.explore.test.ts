@@ -51,7 +51,7 @@ describe("Once under every kind of interleaving", () => {
       const told = yield* Effect.all([once(world), once(world), once(world)], { concurrency: "unbounded" })
       assert.deepStrictEqual(told, [1, 1, 1])
       assertSound(world, 1)
-    })), 60_000)
+    })), 120_000)
 
   it.live(
     "tells a failure to all who wait, and runs anew for who comes after it",
@@ -64,7 +64,7 @@ describe("Once under every kind of interleaving", () => {
         assert.sameMembers([...new Set(told)], world.tokens.map((_, at) => at + 1))
         assert.strictEqual(yield* once(world), world.tokens.length)
       })),
-    60_000
+    120_000
   )
 
   it.live("finds another runner where the first is interrupted", () =>
@@ -78,7 +78,7 @@ describe("Once under every kind of interleaving", () => {
       const [one, other] = yield* Fiber.join(others)
       assert.strictEqual(one, other)
       assertSound(world, 2)
-    })), 60_000)
+    })), 120_000)
 })
 
 describe("Once interrupted at every step", () => {
@@ -100,7 +100,7 @@ describe("Once interrupted at every step", () => {
         }).pipe(Effect.provide(world.context)),
       target: "all",
       leaks: false
-    }), 60_000)
+    }), 120_000)
 
   it.live("leaves nothing behind after a failure", () =>
     InterruptSweep.run({
@@ -113,5 +113,5 @@ describe("Once interrupted at every step", () => {
           assert.deepStrictEqual((yield* store.range("")).entries, [])
         }).pipe(Effect.provide(world.context)),
       leaks: false
-    }), 60_000)
+    }), 120_000)
 })

@@ -180,7 +180,7 @@ describe("Partitioner interrupted at every step", () => {
             assert.deepStrictEqual(yield* partitioner.stats, { keys: 0, waiting: 0, queued: 0, active: 0 })
           }),
         target: "all"
-      }), 60_000)
+      }), 120_000)
   }
 
   const filled = Effect.tap(setup, ({ partitioner }) => Effect.forEach(["a1", "b1"], partitioner.enqueue))
@@ -195,5 +195,5 @@ describe("Partitioner interrupted at every step", () => {
           assert.deepStrictEqual([...ran, ...left.interrupted].sort(), ["a1", "b1"])
           assert.strictEqual((yield* Effect.flip(partitioner.submit("c"))).started, false)
         })
-    }), 60_000)
+    }), 120_000)
 })

@@ -201,7 +201,7 @@ describe("Pipeline under every kind of interleaving", () => {
     )
     const program = Stream.runDrain(Stream.take(Pipeline.stream(pipeline, Stream.forever(Stream.make(1))), 3))
     return Explore.run(program, { runs: 1000, leaks: true })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("Pipeline interrupted at every step", () => {

@@ -72,7 +72,7 @@ describe("a policy, under every kind of interleaving", () => {
       })
       yield* Explore.run(program, { runs: 1000 })
       yield* Explore.run(program, { runs: 500, strategy: Explore.pct() })
-    }), 60_000)
+    }), 120_000)
 
   it.live("gives back what it took wherever a caller or an exchange is interrupted", () =>
     Effect.gen(function*() {
@@ -124,7 +124,7 @@ describe("a policy, under every kind of interleaving", () => {
         yield* Explore.run(program, { runs: 1000 })
         yield* Explore.run(program, { runs: 500, strategy: Explore.pct() })
       }),
-    60_000
+    120_000
   )
 
   it.live("a cache lets the others go on wherever a caller is interrupted", () =>

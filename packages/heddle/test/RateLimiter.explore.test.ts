@@ -49,7 +49,7 @@ describe("a rate limiter, under every kind of interleaving", () => {
       })
       yield* Explore.run(program, { runs: 1000 })
       yield* Explore.run(program, { runs: 500, strategy: Explore.pct() })
-    }), 60_000)
+    }), 120_000)
 
   it.live(
     "turns that are fetched many at a time are neither lost nor doubled, whoever fetches",
@@ -70,7 +70,7 @@ describe("a rate limiter, under every kind of interleaving", () => {
         }))
         yield* Explore.run(program, { runs: 1000 })
       }),
-    60_000
+    120_000
   )
 
   it.live("gives back the turn wherever a caller is interrupted", () =>
@@ -83,5 +83,5 @@ describe("a rate limiter, under every kind of interleaving", () => {
         target: "all"
       })
       assert.isAbove(report.points, 15)
-    }), 60_000)
+    }), 120_000)
 })

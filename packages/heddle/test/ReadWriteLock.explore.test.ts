@@ -60,7 +60,7 @@ describe("readers, writers and permits, under every kind of interleaving", () =>
       }).pipe(Effect.provide(memory))
       yield* Explore.run(program, { runs: 400 })
       yield* Explore.run(program, { runs: 400, strategy: Explore.pct() })
-    }), 60_000)
+    }), 120_000)
 
   const setup = Effect.map(Layer.build(memory), (context) => ({ ...makeWorld(), context }))
   const invariant = (world: Effect.Success<typeof setup>) => sound(world).pipe(Effect.provide(world.context))
@@ -85,7 +85,7 @@ describe("readers, writers and permits, under every kind of interleaving", () =>
           target: "all"
         })
       }
-    }), 60_000)
+    }), 120_000)
 
   it.live("are counted once an attempt, interrupted at any step", () => {
     const registry = (): typeof Metric.MetricRegistry.Service => new Map()
@@ -109,5 +109,5 @@ describe("readers, writers and permits, under every kind of interleaving", () =>
       leaks: false,
       target: "all"
     })
-  }, 60_000)
+  }, 120_000)
 })

@@ -191,7 +191,7 @@ describe("retries that share a budget", () => {
         if (attempts() !== 6) return yield* Effect.die(`${attempts()} attempts`)
       })
       yield* Explore.run(program, { runs: 1000 })
-    }), 60_000)
+    }), 120_000)
 
   it.live("leave nothing running wherever they are interrupted", () =>
     InterruptSweep.run({

@@ -113,7 +113,7 @@ describe("Shutdown under every kind of interleaving", () => {
     Effect.andThen(
       Explore.run(program, { runs: 400, leaks: true }),
       Explore.run(program, { runs: 200, leaks: true, strategy: Explore.pct() })
-    ), 60_000)
+    ), 120_000)
 })
 
 describe("Shutdown interrupted at every step", () => {
@@ -142,7 +142,7 @@ describe("Shutdown interrupted at every step", () => {
             if (log.includes("built")) assert.deepStrictEqual(log, ["open", "built", "drained", "closed"])
           })
       }),
-    60_000
+    120_000
   )
 
   it.live("who waits for the report is interrupted alone", () =>
@@ -160,5 +160,5 @@ describe("Shutdown interrupted at every step", () => {
           const report = yield* begin
           for (const { outcome } of report.steps) assert.include(["Finished", "Skipped"], outcome._tag)
         }).pipe(Effect.provide(context))
-    }), 60_000)
+    }), 120_000)
 })

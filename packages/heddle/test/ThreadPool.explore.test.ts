@@ -81,7 +81,7 @@ describe("ThreadPool under every kind of interleaving", () => {
     Effect.andThen(
       Explore.run(program, { runs: 1000, leaks: true }),
       Explore.run(program, { runs: 300, leaks: true, strategy: Explore.pct() })
-    ), 60_000)
+    ), 120_000)
 })
 
 describe("ThreadPool interrupted at every step", () => {
@@ -94,5 +94,5 @@ describe("ThreadPool interrupted at every step", () => {
           yield* Effect.forEach([1, 2, 3], (n) => pool.submit("work", n), { concurrency: "unbounded" })
         }).pipe(Effect.scoped, Effect.provide(layer)),
       invariant: ({ begun }) => Effect.sync(() => assert.isAtMost(begun.size, 3))
-    }), 60_000)
+    }), 120_000)
 })

@@ -76,7 +76,7 @@ describe("Topic under every kind of interleaving", () => {
         Explore.run(program, { runs: 800, leaks: true }),
         Explore.run(program, { runs: 300, leaks: true, strategy: Explore.pct() })
       ),
-    60_000
+    120_000
   )
 
   it.live("two readers, one of them interrupted as a message comes: one of them gets it", () =>
@@ -92,7 +92,7 @@ describe("Topic under every kind of interleaving", () => {
         yield* Fiber.interruptAll(readers)
       }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Broker.layerMemory))),
       { runs: 800, leaks: true }
-    ), 60_000)
+    ), 120_000)
 })
 
 describe("Topic interrupted at every step", () => {
@@ -122,6 +122,6 @@ describe("Topic interrupted at every step", () => {
           }).pipe(Effect.scoped, Effect.provideContext(context)),
         target: "all"
       }),
-    60_000
+    120_000
   )
 })

@@ -73,7 +73,7 @@ describe("WorkQueue, under every kind of interleaving", () => {
         assert.strictEqual(new Set(done).size + rest.dead, count, "all are accounted for")
         for (const { attempts } of yield* queue.deadLetters()) assert.strictEqual(attempts, 2)
       })),
-    60_000
+    120_000
   )
 
   it.live(
@@ -99,7 +99,7 @@ describe("WorkQueue, under every kind of interleaving", () => {
         }))
         assert.deepStrictEqual([...done], [["a", [0, 2, 4]], ["b", [1, 3, 5]]])
       })),
-    60_000
+    120_000
   )
 
   it.live(
@@ -118,7 +118,7 @@ describe("WorkQueue, under every kind of interleaving", () => {
         const { claimed, waiting } = yield* (yield* JobStore.JobControl).stats("jobs")
         assert.strictEqual(claimed + waiting, results.includes("Success") ? 0 : 1)
       })),
-    60_000
+    120_000
   )
 })
 

@@ -110,7 +110,7 @@ describe("a pool, under every kind of interleaving", () => {
           yield* Explore.run(program(seed), { runs: 5, seed, leaks: true, strategy: Explore.pct() })
         }
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -135,7 +135,7 @@ describe("a pool, under every kind of interleaving", () => {
         yield* Explore.run(race, { runs: 1000, leaks: true })
         yield* Explore.run(race, { runs: 500, leaks: true, strategy: Explore.pct() })
       }),
-    60_000
+    120_000
   )
 
   it.live("grows and shrinks within its bounds, and what it says is what runs", () =>
@@ -153,7 +153,7 @@ describe("a pool, under every kind of interleaving", () => {
         yield* conserved(stats)
       }).pipe(Effect.scoped)
       yield* Explore.run(program, { runs: 500 })
-    }), 60_000)
+    }), 120_000)
 })
 
 describe("a pool, interrupted at any step", () => {
@@ -183,7 +183,7 @@ describe("a pool, interrupted at any step", () => {
   it.live(
     "or by anybody who runs in it, loses no worker and leaves no task behind",
     () => InterruptSweep.run({ setup, program: submitAll, invariant: whole, target: "all" }),
-    60_000
+    120_000
   )
 
   it.live("of its shutdown, is still closed and leaves nothing behind when its scope ends", () =>

@@ -167,7 +167,7 @@ describe("the log of a queue", () => {
   it.live(
     "loses and doubles nothing when the server is killed and started again",
     () => conserves("kills", 3, server.restart()),
-    { timeout: 60_000 }
+    { timeout: 120_000 }
   )
 
   const isOrder = (chunk: string) => chunk.includes("HPUB log.jobs.log.unheard")
@@ -187,7 +187,7 @@ describe("the log of a queue", () => {
         assert.isTrue(job?.added)
       }
       assert.strictEqual((yield* store.control.stats(queue)).waiting, 2)
-    }).pipe(Effect.scoped), { timeout: 60_000 })
+    }).pipe(Effect.scoped), { timeout: 120_000 })
 
   it.live("gives back what was claimed by a message that was given up", () =>
     Effect.gen(function*() {
@@ -203,7 +203,7 @@ describe("the log of a queue", () => {
         assert.strictEqual((yield* here.control.stats(queue)).claimed, 1)
       }))
       assert.strictEqual((yield* one(here, queue)).attempt, 1)
-    }).pipe(Effect.scoped), { timeout: 60_000 })
+    }).pipe(Effect.scoped), { timeout: 120_000 })
 
   it.live("carries jobs together that are larger than a message, or not at all", () =>
     Effect.gen(function*() {
@@ -248,7 +248,7 @@ describe("the log of a queue", () => {
         }
         assert.strictEqual((yield* store.control.stats(queue)).delayed, 3)
       }).pipe(Effect.scoped),
-    { timeout: 60_000 }
+    { timeout: 120_000 }
   )
 
   it.live("passes over what is from nobody, and is not read further where another version wrote it", () =>

@@ -93,7 +93,7 @@ it.effect.prop(
   "all who read a log answer as the machine does, also those built of a state that was kept",
   { batches: JobTwin.Batches },
   ({ batches }) => JobTwin.compare(subjectOf(new Log()), batches),
-  { arbitrary: { runs: 200, size: 60 }, timeout: 60_000 }
+  { arbitrary: { runs: 200, size: 60 }, timeout: 120_000 }
 )
 
 it("time does not go back where the server's clock does, and a message of another time is not the one that was read", () => {

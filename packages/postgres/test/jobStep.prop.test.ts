@@ -108,6 +108,6 @@ layer(Fixture.layer)("the functions of jobs on PostgreSQL", (it) => {
         const { call } = yield* Fixture
         yield* JobTwin.compare(subjectOf(call, `q${++queues}`), batches)
       }),
-    { arbitrary: { runs: 150 }, timeout: 60_000 }
+    { arbitrary: { runs: 150 }, timeout: 120_000 }
   )
 })

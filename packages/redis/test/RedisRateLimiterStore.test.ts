@@ -116,7 +116,7 @@ it.live(
       assert.isAbove(grants.length, 80)
       assert.isAbove(told, 3)
     }).pipe(Effect.scoped),
-  60_000
+  120_000
 )
 
 it.live("AC-E4 a limit that nobody asks any more leaves nothing on the server", () =>

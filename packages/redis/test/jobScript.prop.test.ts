@@ -87,6 +87,6 @@ layer(Fixture.layer)((it) => {
         // What is over leaves nothing behind but the queue's own numbers.
         assert.deepStrictEqual(yield* Effect.promise(() => redis.keys("*")), [keys[0]])
       }),
-    { arbitrary: { runs: 300, size: 60 }, timeout: 60_000 }
+    { arbitrary: { runs: 300, size: 60 }, timeout: 120_000 }
   )
 })

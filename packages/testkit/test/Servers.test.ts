@@ -277,7 +277,7 @@ describe("etcd", () => {
         yield* a.restart()
         assert.strictEqual(yield* get(a.url), "after")
       }),
-    60_000
+    120_000
   )
 })
 
@@ -334,7 +334,7 @@ describe("postgres", () => {
         runner.child.kill("SIGKILL")
         assert.isTrue(yield* until(Effect.sync(() => orphans.every(isGone)), "5 seconds"))
       }),
-    60_000
+    120_000
   )
 })
 

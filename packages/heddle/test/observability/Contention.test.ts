@@ -355,5 +355,5 @@ describe("what is over leaves nothing", () => {
         target: "all"
       })
       assert.isAbove(report.points, 50)
-    }), 60_000)
+    }), 120_000)
 })

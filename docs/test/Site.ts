@@ -1,27 +1,32 @@
 // Builds the site and serves it on loopback for the tests in the browser.
 import * as Effect from "effect/Effect"
-import { execFileSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { createReadStream, existsSync } from "node:fs"
 import { createServer } from "node:http"
 import { extname, join, normalize } from "node:path"
-import type { TestProject } from "vitest/node"
+import { promisify } from "node:util"
 import * as Browser from "../../packages/testkit/src/Browser.ts"
 
-declare module "vitest" {
-  interface ProvidedContext {
-    readonly site: string
-    readonly chromium: { readonly path: string; readonly env: Record<string, string> }
-  }
+/** Where the site is, what shows it, and how to take it down. */
+export interface Site {
+  readonly url: string
+  readonly chromium: { readonly path: string; readonly env: Record<string, string> }
+  readonly close: () => Promise<void>
 }
 
 const types = new Map(
   Object.entries({ ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" })
 )
 
-export default async (project: TestProject): Promise<() => Promise<void>> => {
-  const chromium = await Effect.runPromise(Browser.chromium)
+export const serve = async (): Promise<Site> => {
   const root = new URL("../..", import.meta.url).pathname
-  execFileSync("npm", ["run", "--silent", "docs:build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] })
+  const [chromium] = await Promise.all([
+    Effect.runPromise(Browser.chromium),
+    promisify(execFile)("npm", ["run", "--silent", "docs:build"], {
+      cwd: root,
+      env: { ...process.env, NODE_ENV: "production" }
+    })
+  ])
   const dist = join(root, "docs/.vitepress/dist")
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://site").pathname)
@@ -36,7 +41,9 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
   })
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
   const address = server.address()
-  project.provide("site", `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`)
-  project.provide("chromium", { path: chromium.path, env: { ...chromium.env } })
-  return () => new Promise((closed) => server.close(() => closed()))
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`,
+    chromium: { path: chromium.path, env: { ...chromium.env } },
+    close: () => new Promise((closed) => server.close(() => closed()))
+  }
 }
