@@ -28,10 +28,11 @@ export class LeftBehind extends Data.TaggedError("LeftBehind")<{
 const kinds =
   /^(?:Timeout|TCP(?:SERVER)?WRAP|PIPE(?:SERVER)?WRAP|UDPWRAP|PROCESSWRAP|FSEVENTWRAP|STATWATCHER|WORKER|MESSAGEPORT|HTTP2SESSION)$/
 
-/** Turns of the event loop in which what was closed is reported as gone. */
+/**
+ * Turns of the event loop in which what was begun comes into being, and what was closed is reported as gone. `FiberLeaks.check` has waited
+ * for two before them.
+ */
 const turns = 10
-/** So many of them in any case: what is begun comes into being a little later. */
-const first = 3
 
 /** Those of one test: a resource is made for a test if it is made by something that the test began. */
 class Made {
@@ -65,7 +66,7 @@ const placeOf = (stack = ""): string => {
 
 /**
  * Runs an effect, and fails with `LeftBehind` if it succeeds and leaves anything: a fiber that it started, a timer, an open handle.
- * Each is named with the place where it was made. Only what the effect itself began counts, whatever else the process does meanwhile.
+ * Each is named with the place where it was made. It looks twelve turns of the event loop after the effect has ended. Only what the effect itself began counts, whatever else the process does meanwhile.
  *
  * **Interruption**
  *
@@ -104,7 +105,7 @@ export const leakFree = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
       Effect.fail(new LeftBehind({ left: [...fibers.map((fiber) => `fiber ${fiber}`), ...made.open.values()] }))
     return Effect.flatMap(
       Effect.catchIf(watched, (error) => error instanceof FiberLeaks.FibersLeft, fibersLeft),
-      (value) => Effect.andThen(settled(made), look(made, value))
+      (value) => Effect.andThen(settled, look(made, value))
     )
   })
 
@@ -113,9 +114,6 @@ const look = <A>(made: Made, value: A): Effect.Effect<A, LeftBehind> =>
     made.open.size === 0 ? Effect.succeed(value) : Effect.fail(new LeftBehind({ left: [...made.open.values()] }))
   )
 
-const settled = (made: Made): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    for (let turn = 0; turn < turns && (turn < first || made.open.size > 0); turn++) {
-      await new Promise((resume) => setImmediate(resume))
-    }
-  })
+const settled: Effect.Effect<void> = Effect.promise(async () => {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resume) => setImmediate(resume))
+})
