@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -62,6 +63,13 @@ describe("a circuit breaker", () => {
       yield* Deferred.succeed(gate, undefined)
       const exits = yield* Effect.forEach(all, Fiber.join)
       assert.deepStrictEqual([most, exits.filter(Exit.isSuccess).length], [3, 3])
+      const refused = exits.flatMap((exit) =>
+        Exit.isFailure(exit) ? [Option.getOrThrow(Exit.findErrorOption(exit))] : []
+      )
+      assert.strictEqual(refused.length, 97)
+      assert.isTrue(
+        refused.every(({ _tag, name, state }) => _tag === "CircuitOpen" && name === "db" && state === "half-open")
+      )
       assert.deepStrictEqual((yield* Fiber.join(changes)).map(({ from, name, to }) => `${name}: ${from} to ${to}`), [
         "db: closed to open",
         "db: open to half-open",
@@ -69,18 +77,25 @@ describe("a circuit breaker", () => {
       ])
     }))
 
-  it.effect("AC-09.3 a probe that fails or dies opens it anew, one that is interrupted gives its place back", () =>
+  it.effect("AC-09.3 three probes that succeed close it, one that fails or dies opens it anew, one that is interrupted gives its place back", () =>
     Effect.gen(function*() {
-      const breaker = yield* CircuitBreaker.make({ name: "db", successes: 2, probes: 1 })
+      const breaker = yield* CircuitBreaker.make({ name: "db", probes: 1 })
       yield* fails(breaker, 5)
       yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(yield* breaker.run(good), "good")
-      const hangs = yield* Effect.forkChild(breaker.run(Effect.never), { startImmediately: true })
-      assert.strictEqual((yield* refusal(breaker)).state, "half-open")
-      yield* Fiber.interrupt(hangs)
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(breaker.run(Effect.die("probe")))))
-      assert.strictEqual((yield* refusal(breaker)).retryAfter, 10_000)
-      yield* TestClock.adjust("10 seconds")
+      for (const end of [bad, Effect.die("probe")]) {
+        assert.strictEqual(yield* breaker.run(good), "good")
+        assert.strictEqual(yield* breaker.run(good), "good")
+        const hangs = yield* Effect.forkChild(breaker.run(Effect.never), { startImmediately: true })
+        assert.strictEqual((yield* refusal(breaker)).state, "half-open")
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(hangs)
+        assert.strictEqual(yield* breaker.state, "half-open")
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(breaker.run(end))))
+        assert.deepInclude(yield* refusal(breaker), { state: "open", retryAfter: 10_000 })
+        yield* TestClock.adjust("10 seconds")
+      }
+      // What succeeded before it opened anew is forgotten.
+      yield* breaker.run(good)
       yield* breaker.run(good)
       assert.strictEqual(yield* breaker.state, "half-open")
       yield* breaker.run(good)
@@ -116,6 +131,27 @@ describe("a circuit breaker", () => {
       assert.strictEqual(yield* breaker.state, "closed")
     }))
 
+  it.effect("AC-09.4 nor do failures of before it opened, nor a probe of an earlier time, once it is closed again", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ name: "db", successes: 1 })
+      const gate = yield* Deferred.make<void>()
+      const late = Effect.forkChild(Effect.exit(breaker.run(Effect.andThen(Deferred.await(gate), bad))), {
+        startImmediately: true
+      })
+      const early = yield* Effect.replicateEffect(late, 5)
+      yield* fails(breaker, 5)
+      yield* TestClock.adjust("10 seconds")
+      const probe = yield* late
+      yield* TestClock.adjust("10 seconds")
+      yield* breaker.run(good)
+      assert.strictEqual(yield* breaker.state, "closed")
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.forEach([...early, probe], Fiber.join)
+      assert.strictEqual(yield* breaker.state, "closed")
+      yield* fails(breaker, 4)
+      assert.strictEqual(yield* breaker.state, "closed")
+    }))
+
   it.effect("AC-09.5 a caller that gives up is no failure, a timeout inside of it is", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make({ name: "db", trip: CircuitBreaker.consecutive(1) })
@@ -131,12 +167,26 @@ describe("a circuit breaker", () => {
   it.effect("AC-09.6 each call is counted once, in its state and in the metrics", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make({ name: "metrics" })
-      yield* breaker.run(good)
-      yield* fails(breaker, 5)
-      yield* Effect.exit(breaker.run(good))
-      const caller = yield* Effect.forkChild(breaker.run(Effect.interrupt))
-      yield* Fiber.await(caller)
-      assert.deepStrictEqual(yield* breaker.calls, { success: 1, failure: 5, ignored: 0, refused: 2 })
+      let requests = 0
+      const request = <A, E>(call: Effect.Effect<A, E>) =>
+        Effect.forkChild(
+          Effect.suspend(() => {
+            requests++
+            return Effect.exit(breaker.run(call))
+          }),
+          { startImmediately: true }
+        )
+      yield* request(good)
+      yield* Effect.flatMap(request(Effect.never), Fiber.interrupt)
+      // A timeout is a failure, within.
+      yield* request(Effect.timeout(Effect.never, "1 second"))
+      yield* TestClock.adjust("1 second")
+      yield* Effect.replicateEffect(request(bad), 4)
+      yield* request(good)
+      yield* Effect.flatMap(request(Effect.never), Fiber.await)
+      const calls = yield* breaker.calls
+      assert.deepStrictEqual(calls, { success: 1, failure: 5, ignored: 1, refused: 2 })
+      assert.strictEqual(calls.success + calls.failure + calls.ignored + calls.refused, requests)
       const counts = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
         attributes?.["breaker"] !== "metrics"
           ? []
@@ -149,6 +199,7 @@ describe("a circuit breaker", () => {
       assert.includeDeepMembers(counts, [
         ["heddle_circuit_breaker_calls_total", "success", 1],
         ["heddle_circuit_breaker_calls_total", "failure", 5],
+        ["heddle_circuit_breaker_calls_total", "ignored", 1],
         ["heddle_circuit_breaker_calls_total", "refused", 2],
         ["heddle_circuit_breaker_changes_total", "open", 1],
         ["heddle_circuit_breaker_open", undefined, 1]
@@ -158,18 +209,27 @@ describe("a circuit breaker", () => {
   it.effect("AC-09.7 who listens may use the breaker, and may fail", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make({ name: "db", trip: CircuitBreaker.consecutive(1), successes: 1 })
-      const seen = new Array<CircuitBreaker.State>()
+      const seen = new Array<readonly [heard: string, state: CircuitBreaker.State, own: string]>()
       yield* Effect.forkChild(Stream.runForEach(breaker.changes, () => Effect.die("listener")))
-      const listener = yield* Effect.forkChild(Stream.runForEach(Stream.take(breaker.changes, 2), () =>
-        Effect.flatMap(breaker.state, (state) =>
-          Effect.sync(() => seen.push(state)))))
+      const listener = yield* Effect.forkChild(Stream.runForEach(Stream.take(breaker.changes, 3), ({ to }) =>
+        Effect.gen(function*() {
+          const own = yield* Effect.exit(breaker.run(good))
+          seen.push([to, yield* breaker.state, own._tag])
+        })))
       yield* Effect.yieldNow
       yield* fails(breaker, 1)
-      yield* Effect.yieldNow
+      yield* Effect.repeat(Effect.yieldNow, {
+        until: () =>
+          seen.length === 1
+      })
       yield* TestClock.adjust("10 seconds")
       yield* breaker.run(good)
       yield* Fiber.join(listener)
-      assert.strictEqual(seen.length, 2)
+      assert.deepStrictEqual(seen, [
+        ["open", "open", "Failure"],
+        ["half-open", "closed", "Success"],
+        ["closed", "closed", "Success"]
+      ])
     }))
 
   it.effect("AC-09.8 refuses options that mean nothing", () =>
@@ -363,6 +423,29 @@ describe("a circuit in somebody's hand", () => {
       assert.strictEqual(yield* breaker.state, "isolated")
       yield* Scope.close(two, Exit.void)
       assert.strictEqual(yield* breaker.run(good), "good")
+    }))
+
+  it.effect("tells each change from the state that was told last, and who hears of it finds it so", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ name: "db" })
+      const heard = new Array<
+        readonly [from: CircuitBreaker.State, to: CircuitBreaker.State, now: CircuitBreaker.State]
+      >()
+      yield* Effect.forkChild(
+        Stream.runForEach(
+          breaker.changes,
+          ({ from, to }) => Effect.map(breaker.state, (state) => heard.push([from, to, state]))
+        )
+      )
+      yield* Effect.repeat(Effect.yieldNow, { times: 3 })
+      yield* fails(breaker, 5)
+      yield* Effect.scoped(Effect.andThen(breaker.isolate, TestClock.adjust("10 seconds")))
+      yield* Effect.repeat(Effect.yieldNow, { until: () => heard.length === 3 })
+      assert.deepStrictEqual(heard, [
+        ["closed", "open", "open"],
+        ["open", "isolated", "isolated"],
+        ["isolated", "half-open", "half-open"]
+      ])
     }))
 
   it.effect("closes when it is reset, and forgets", () =>

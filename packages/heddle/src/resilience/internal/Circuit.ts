@@ -86,17 +86,18 @@ export class Circuit {
     const start = now()
     const least = Math.min(retryAfter, longestRetryAfter)
     const stable = this.phase === "closed" && start - this.closedAt >= this.openedFor
-    this.turn("open")
     const lasts = (millis: number) => {
       this.openedFor = Math.max(millis, least)
       this.until = start + this.openedFor
     }
     if (typeof openFor === "number") {
       lasts(openFor)
+      this.turn("open")
       return undefined
     }
     this.until = Infinity
-    const { generation } = this
+    const generation = this.generation + 1
+    this.turn("open")
     return Effect.map(openFor.next(stable), (millis) => {
       if (generation === this.generation) lasts(millis)
     })
@@ -110,6 +111,7 @@ export class Circuit {
     else this.generation++
   }
 
+  /** The last thing that a change does: who hears of it may use the circuit at once. */
   private turn(to: Phase): void {
     const from = this.phase
     this.phase = to

@@ -150,13 +150,13 @@ export const breakerOf = <E>(shared: Around<E>, name: string): Made<E> => {
     changes: Stream.filter(Stream.fromPubSub(changes), (change) => change.name === name),
     isolate: Effect.acquireRelease(
       Effect.sync(() => {
-        if (isolations === 0) told(circuit.look(), "isolated")
-        isolations++
+        const phase = circuit.look()
+        if (isolations++ === 0) told(phase, "isolated")
       }),
       () =>
         Effect.sync(() => {
-          isolations--
-          if (isolations === 0) told("isolated", circuit.look())
+          const phase = circuit.look()
+          if (--isolations === 0) told("isolated", phase)
         })
     ),
     reset: Effect.sync(() => circuit.close())
