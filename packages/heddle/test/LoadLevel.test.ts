@@ -5,7 +5,15 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { Bulkhead, LoadLevel, Sensor } from "heddle/resilience"
+import {
+  AdaptiveLimiter,
+  Bulkhead,
+  CircuitBreaker,
+  LoadLevel,
+  RateLimiter,
+  RateLimiterStore,
+  Sensor
+} from "heddle/resilience"
 
 const { emergency, full, minimal, reduced } = {
   full: "full",
@@ -58,11 +66,29 @@ describe("a load level", () => {
         assert.strictEqual(yield* sizes, 1)
         sensor.value = 0
         yield* TestClock.adjust("11 seconds")
-        assert.deepStrictEqual(yield* Effect.forEach([full, reduced], runs), [true, true])
+        assert.deepStrictEqual(
+          yield* Effect.forEach([full, reduced, minimal, emergency], runs),
+          [true, true, true, true]
+        )
         assert.strictEqual(yield* sizes, 20)
       })
     )
   })
+
+  it.effect("AC-15.1 has the thresholds of its table, and any one sensor suffices", () =>
+    Effect.gen(function*() {
+      const requests = yield* Sensor.requests()
+      const table = [Sensor.cpu().at, Sensor.memory().at, requests.errors().at]
+      assert.deepStrictEqual(table, [[70, 85, 95], [80, 90, 95], [5, 10, 20]])
+      for (const at of [...table, requests.rate([1000, 2000, 3000]).at]) {
+        const [calm, other] = [told(), told(at)]
+        const seen = yield* withLevel(
+          [calm, { ...other, name: "other" }],
+          levelsOf(other, at.flatMap((from) => [from - 0.1, from]))
+        )
+        assert.deepStrictEqual(seen, [full, reduced, reduced, minimal, minimal, emergency])
+      }
+    }))
 
   it.effect("AC-15.2 does not swing with a value that does", () => {
     const sensor = told()
@@ -134,7 +160,40 @@ describe("a load level", () => {
       assert.strictEqual(yield* requests.rate([1, 2, 3]).read({ elapsed: 1000, late: 0 }), 0.5)
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* value, 0)
+      yield* Effect.replicateEffect(Effect.exit(requests.track(Effect.fail("bad"))), 7)
+      assert.strictEqual(yield* value, 100)
     }))
+
+  it.effect("AC-15.4 takes the refusal of no policy for a failure of the service", () =>
+    Effect.gen(function*() {
+      const requests = yield* Sensor.requests()
+      const bulkhead = yield* Bulkhead.make({ name: "db", running: 1 })
+      const patient = yield* Bulkhead.make({ name: "db", running: 1, waiting: 1, waitFor: 10 })
+      const limiter = yield* AdaptiveLimiter.make({ name: "db", start: 1 })
+      const breaker = yield* CircuitBreaker.make({ name: "db", trip: CircuitBreaker.consecutive(1) })
+      const rate = yield* RateLimiter.make({ name: "db", limit: 1, per: "1 minute" })
+      yield* Effect.forkChild(Effect.all([bulkhead, patient, limiter].map(({ run }) => run(Effect.never)), {
+        concurrency: 3
+      }))
+      yield* Effect.yieldNow
+      yield* Effect.exit(breaker.run(Effect.fail("bad")))
+      yield* rate.take()
+      const calls = {
+        BulkheadFull: bulkhead.run(Effect.void),
+        BulkheadTimeout: patient.run(Effect.void),
+        LimitReached: limiter.run(Effect.void),
+        CircuitOpen: breaker.run(Effect.void),
+        RateLimited: rate.run({ waitFor: 0 })(Effect.void),
+        CircuitStoreDown: Effect.fail(new CircuitBreaker.CircuitStoreDown({ name: "db", message: "down" })),
+        Degraded: LoadLevel.requires(full)(Effect.void).pipe(Effect.provide(LoadLevel.layerFixed(emergency)))
+      }
+      for (const [tag, call] of Object.entries(calls)) {
+        const refused = yield* Effect.forkChild(Effect.flip(requests.track(call)), { startImmediately: true })
+        yield* TestClock.adjust(10)
+        assert.strictEqual((yield* Fiber.join(refused))._tag, tag)
+      }
+      assert.strictEqual(yield* requests.rate([1, 2, 3]).read({ elapsed: 1000, late: 0 }), 0)
+    }).pipe(Effect.provide(RateLimiterStore.layerMemory)))
 
   it.effect("AC-15.5 is full again within the dwell time and two readings after the load has gone", () => {
     const sensor = told()

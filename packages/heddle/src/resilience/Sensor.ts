@@ -156,7 +156,15 @@ export const requests = (
     })
   )
 
-const refusals = new Set(["Degraded", "BulkheadFull", "BulkheadTimeout", "CircuitOpen", "RateLimited"])
+const refusals = new Set([
+  "Degraded",
+  "BulkheadFull",
+  "BulkheadTimeout",
+  "LimitReached",
+  "CircuitOpen",
+  "CircuitStoreDown",
+  "RateLimited"
+])
 
 const isRefusal = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" &&
