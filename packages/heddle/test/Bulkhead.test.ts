@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import { TestClock } from "effect/testing"
 import { Bulkhead } from "heddle/resilience"
 
@@ -77,7 +79,15 @@ describe("a bulkhead", () => {
       const work = yield* Fiber.join(worker)
       assert.deepStrictEqual([full._tag, full.name], ["BulkheadFull", "db"])
       assert.deepInclude(late, { _tag: "BulkheadTimeout", name: "db", waited: 1000 })
-      assert.isTrue(Exit.isFailure(work) && !Exit.hasInterrupts(work))
+      assert.strictEqual(Option.getOrThrow(Exit.findErrorOption(work))._tag, "TimeoutError")
+      // One in the line, one at work: both end by their interruption and nothing else.
+      const busy = yield* Effect.forkChild(bulkhead.run(Effect.never), started)
+      const line = yield* Effect.forkChild(bulkhead.run(Effect.void), started)
+      for (const fiber of [line, busy]) {
+        yield* Fiber.interrupt(fiber)
+        const exit = yield* Fiber.await(fiber)
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      }
       assert.isTrue(Exit.isSuccess(yield* Effect.exit(bulkhead.run(Effect.void))))
     }))
 

@@ -363,11 +363,39 @@ describe("AC-47.1 metrics", () => {
       assert.deepStrictEqual(yield* histogram("heddle_lock_hold_seconds"), [3])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
-  scene("a thousand keys make no more series than one", () =>
+  it.live("a lock that was lost is counted as lost, and as nothing else; its wait and its hold are told", () =>
     Effect.gen(function*() {
-      yield* Effect.forEach(Array.from({ length: 1000 }, (_, i) => `k${i}`), (key) => withLock(key)(Effect.void))
-      assert.isBelow((yield* Metric.snapshot).filter((metric) => metric.id.startsWith("heddle_")).length, 12)
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+      const section = Effect.sync(() => blockFor(100))
+      const error = yield* Effect.flip(withLock("k", { name: "orders", ttl: 60 })(section))
+      assert.strictEqual(error._tag, "LeaseLost")
+      assert.deepStrictEqual(yield* count("lost", { lock: "orders", backend: "memory" }), [1])
+      const others = ["success", "timeout", "contended", "error"]
+      assert.deepStrictEqual((yield* Effect.forEach(others, (outcome) => count(outcome))).flat(), [])
+      assert.deepStrictEqual(yield* histogram("heddle_lock_wait_seconds"), [1])
+      assert.deepStrictEqual(yield* histogram("heddle_lock_hold_seconds"), [1])
+    }).pipe(Effect.provide(memory), Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  scene(
+    "a thousand keys make no more series than one, each with the lock's name and the backend and no key",
+    () =>
+      Effect.gen(function*() {
+        const series = Effect.map(
+          Metric.snapshot,
+          (all) => all.flatMap(({ attributes, id }) => id.startsWith("heddle_lock_") ? [[id, attributes]] : [])
+        )
+        yield* withLock("k", { name: "orders" })(Effect.void)
+        const one = yield* series
+        const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`)
+        yield* Effect.forEach(keys, (key) => withLock(key, { name: "orders" })(Effect.void))
+        assert.deepStrictEqual(yield* series, one)
+        const labels = { backend: "memory", lock: "orders" }
+        assert.sameDeepMembers(one, [
+          ["heddle_lock_acquisitions_total", { ...labels, outcome: "success" }],
+          ["heddle_lock_wait_seconds", labels],
+          ["heddle_lock_hold_seconds", labels]
+        ])
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })
 
 describe("spans", () => {

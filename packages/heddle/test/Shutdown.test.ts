@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -278,10 +279,16 @@ describe("a shutdown", () => {
           yield* Shutdown.step({ name: "pool", phase: "drain" })(Effect.flatMap(pool.shutdown(drainFor), (report) =>
             report.notRun + report.cut + report.running > 0 ? Effect.fail(report) : Effect.succeed(report)))
           const report = yield* ended(20_000)
-          return [done, report.exitCode, report.clean]
+          const outcome = report.steps[0]?.outcome
+          const told = outcome?._tag === "Failed" ? Cause.squash(outcome.cause) : outcome
+          return { done, exitCode: report.exitCode, clean: report.clean, told }
         }).pipe(Effect.scoped, Effect.provide(Layer.fresh(quiet())))
-      assert.deepStrictEqual(yield* jobs(5_000), [10, 0, true])
-      assert.deepStrictEqual(yield* jobs(250), [4, 1, false])
+      const all = yield* jobs(5_000)
+      assert.deepInclude(all, { done: 10, exitCode: 0, clean: true })
+      assert.deepNestedInclude(all, { "told.value.completed": 10, "told.value.notRun": 0 })
+      const some = yield* jobs(250)
+      assert.deepInclude(some, { done: 4, exitCode: 1, clean: false })
+      assert.deepNestedInclude(some, { "told.completed": 4, "told.cut": 2, "told.notRun": 4 })
     }))
 
   it.effect("counts its steps by how they ended", () =>
@@ -302,6 +309,27 @@ describe("a shutdown", () => {
 })
 
 describe("a program that is run", () => {
+  it.effect("AC-10.1 gives back what it has in reverse order, each when the one before has ended, and after the steps", () =>
+    Effect.gen(function*() {
+      const { lasting, log } = scene()
+      const wire = wires()
+      const part = (name: string) => Effect.addFinalizer(() => lasting(name, 5))
+      const app = Effect.gen(function*() {
+        yield* part("db")
+        yield* part("pool")
+        yield* Shutdown.step({ name: "drain", phase: "drain" })(lasting("drain", 5))
+        yield* part("http")
+        return yield* Effect.never
+      })
+      const main = Effect.scoped(app).pipe(Shutdown.run, Effect.provide([Layer.fresh(quiet()), wire.layer]))
+      const fiber = yield* Effect.forkChild(main, { startImmediately: true })
+      yield* TestClock.adjust(1)
+      yield* wire.send("SIGTERM")
+      yield* TestClock.adjust(100)
+      yield* Fiber.await(fiber)
+      assert.deepStrictEqual(log, ["drain", "http", "pool", "db"].flatMap((name) => [`${name} begins`, `${name} ends`]))
+    }))
+
   /** Two steps and a program with a finalizer, and what to do while it runs. */
   const play = <A>(
     act: (wire: ReturnType<typeof wires>, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<A>,

@@ -70,7 +70,8 @@ describe("leakFree", () => {
     }))
 
   /** Does something so many turns of the event loop later. */
-  const later = (turns: number, act: () => void): void => void setImmediate(turns === 1 ? act : () => later(turns - 1, act))
+  const later = (turns: number, act: () => void): void =>
+    void setImmediate(turns === 1 ? act : () => later(turns - 1, act))
 
   it.live("names what comes into being twelve turns of the event loop after the effect has ended", () =>
     Effect.gen(function*() {

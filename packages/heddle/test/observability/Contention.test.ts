@@ -73,16 +73,24 @@ describe("wait and hold", () => {
       for (const [kind, name, use] of uses) {
         const work = Effect.gen(function*() {
           const one = yield* use
-          yield* Effect.all([one, one, one], { concurrency: "unbounded" })
-        }).pipe(Effect.scoped, Effect.withSpan("checkout"), Effect.provide(LeaseStore.layerMemory))
-        const [, { resources }] = yield* played(Contention.measure(work))
+          const all = yield* Effect.forkChild(Effect.all([one, one, one], { concurrency: "unbounded" }))
+          yield* Effect.sleep(500)
+          const { resources: [now] } = yield* Contention.report
+          yield* Fiber.join(all)
+          return [now, (yield* Contention.report).resources] as const
+        }).pipe(Effect.scoped, Effect.withSpan("checkout"), Effect.provide([Contention.layer, LeaseStore.layerMemory]))
+        const [now, resources] = yield* played(work)
         const [row] = resources
         assert.strictEqual(resources.length, 1, kind)
+        assert.deepInclude(now, { kind, name, waiting: 2, holding: 1 }, kind)
         assert.deepInclude(row, { kind, name, site: "checkout", gaveUp: 0, waiting: 0, holding: 0 })
         assert.include(row?.place, "Contention.test.ts")
         assert.deepEqual([row?.wait.count, row?.hold.count], [3, 3], kind)
         assert.approximately(row?.hold.total ?? 0, 3000, 50, kind)
-        assert.approximately(row?.hold.p50 ?? 0, 1000, 20, kind)
+        for (const hold of [row?.hold.p50, row?.hold.p99]) assert.approximately(hold ?? 0, 1000, 20, kind)
+        // To within a fifth.
+        assert.isTrue((row?.wait.p50 ?? 0) >= 990 && (row?.wait.p50 ?? 0) <= 1200, kind)
+        assert.approximately(row?.wait.p99 ?? 0, 2000, 50, kind)
         assert.approximately(row?.wait.total ?? 0, 3000, 50, kind)
         assert.approximately(row?.wait.max ?? 0, 2000, 50, kind)
       }
