@@ -178,7 +178,7 @@ describe("a load level", () => {
       yield* Effect.yieldNow
       yield* Effect.exit(breaker.run(Effect.fail("bad")))
       yield* rate.take()
-      const calls = {
+      const calls: Readonly<Record<string, Effect.Effect<void, { readonly _tag: string }>>> = {
         BulkheadFull: bulkhead.run(Effect.void),
         BulkheadTimeout: patient.run(Effect.void),
         LimitReached: limiter.run(Effect.void),

@@ -17,7 +17,7 @@ const told = <A>(forgetful: Effect.Effect<A>, end: (value: A) => void) =>
   })
 
 describe("leakFree", () => {
-  it.live("names a fiber, a timer and a server that are left, each with its place", () =>
+  it.live("AC-11.1 names a fiber, a timer and a server that are left, each with its place", () =>
     Effect.gen(function*() {
       const fibers = yield* told(
         Effect.withSpan(Effect.forkDetach(Effect.never, { startImmediately: true }), "forgets"),
@@ -42,7 +42,7 @@ describe("leakFree", () => {
       assert.deepEqual(left.map((one) => one.split(" ")[0]), ["fiber", "Timeout"])
     }))
 
-  it.live("passes what cleans up after itself: sleeps, timeouts, sockets, servers, interrupted fibers", () =>
+  it.live("AC-11.1 passes what cleans up after itself: sleeps, timeouts, sockets, servers, interrupted fibers", () =>
     Effect.gen(function*() {
       const server = Effect.acquireRelease(
         Effect.callback<ReturnType<typeof createServer>>((resume) => {
