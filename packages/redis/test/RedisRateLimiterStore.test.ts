@@ -69,6 +69,21 @@ layer(Server.layer)("the script of rate limits", (test) => {
   }
 })
 
+it.live("the burst of an even rate is whole, whatever time it is", () =>
+  Effect.gen(function*() {
+    const { commands } = yield* Redis.Redis
+    const key = `heddle:test:rate:burst:${++keys}`
+    for (let round = 0; round < 50; round++) {
+      const micros = 1_800_000_000_000_000 + round * 10_012_345
+      const take = [script.lua, 1, key, "reserve", "gcra", 6, 1000, 6, 1, 0, micros]
+      const all = yield* Effect.promise(() => Promise.all([1, 2, 3, 4, 5, 6, 7].map(() => commands.call("eval", take))))
+      assert.deepStrictEqual(all.map((reply) => Array.isArray(reply) && reply[0] === 1), [
+        ...Array.from({ length: 6 }, () => true),
+        false
+      ])
+    }
+  }).pipe(Effect.provide(Redis.layer({ url }))))
+
 it.live("a window keeps a small number of entries, however many go", () =>
   Effect.gen(function*() {
     const { commands } = yield* Redis.Redis

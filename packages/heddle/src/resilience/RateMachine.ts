@@ -53,27 +53,39 @@ export const mostCost = ({ algorithm, burst, limit }: Rule): number => algorithm
  */
 export class RateMachine {
   private readonly rule: Rule
+  private readonly isWindow: boolean
+  /** How much time one turn stands for. */
+  private readonly interval: number
   /** How much time one entry stands for. Times are told to a microsecond, as stores do. */
   private readonly slice: number
   /** For `gcra`: when all that was granted has been worked off (the theoretical arrival time). */
   private busy = -Infinity
-  /** For `window`: what was granted, oldest first, one for each slice of time. `at` is that of the last in it. */
-  private readonly grants: Array<{ at: number; cost: number }> = []
+  /** For `window`: what was granted, oldest first, one for each slice of time. */
+  private readonly grants: Array<Grants> = []
   /** The cost of all of `grants`. */
   private held = 0
   constructor(rule: Rule) {
     this.rule = rule
+    this.isWindow = rule.algorithm === "window"
+    this.interval = rule.per / rule.limit
     this.slice = rule.limit <= slices ? 0.001 : rule.per / slices
   }
 
   /** Takes a turn that is at most `patience` away, behind all that were taken before. */
   reserve(now: number, cost: number, patience: number): Decision {
-    const at = this.rule.algorithm === "window" ? this.windowAt(now, cost) : this.gcraAt(now, cost)
+    const at = this.next(now, cost)
     const wait = at - now
     if (wait > patience) return { _tag: "Refused", retryAfter: wait }
-    if (this.rule.algorithm === "window") this.keep(at, cost)
-    else this.busy = Math.max(this.busy, now) + cost * this.interval
+    this.grant(now, at, cost)
     return { _tag: "Granted", at, wait }
+  }
+
+  /** Takes a turn now and answers 0, or takes none and answers how long until there is one. */
+  take(now: number, cost: number): number {
+    const at = this.next(now, cost)
+    if (at > now) return at - now
+    this.grant(now, at, cost)
+    return 0
   }
 
   /** How much may go at this instant, in one or several turns. */
@@ -94,7 +106,8 @@ export class RateMachine {
       if (Math.abs(this.busy - this.rule.burst * this.interval - at) <= 0.002) this.busy -= cost * this.interval
       return
     }
-    const index = this.grants.findIndex((grant) => this.isTogether(grant.at, at))
+    const slice = Math.floor(at / this.slice)
+    const index = this.grants.findIndex((grant) => grant.slice === slice)
     const grant = this.grants[index]
     if (grant === undefined || grant.cost < cost) return
     grant.cost -= cost
@@ -108,38 +121,48 @@ export class RateMachine {
     return (this.grants.at(-1)?.at ?? -Infinity) <= now - this.rule.per
   }
 
-  private get interval(): number {
-    return this.rule.per / this.rule.limit
+  private next(now: number, cost: number): number {
+    return this.isWindow ? this.windowAt(now, cost) : this.gcraAt(now, cost)
   }
 
-  private isTogether(one: number, other: number): boolean {
-    return one === other || Math.floor(one / this.slice) === Math.floor(other / this.slice)
+  private grant(now: number, at: number, cost: number): void {
+    if (this.isWindow) this.keep(at, cost)
+    else this.busy = Math.max(this.busy, now) + cost * this.interval
   }
 
   private keep(at: number, cost: number): void {
     this.held += cost
+    const slice = Math.floor(at / this.slice)
     const last = this.grants[this.grants.length - 1]
-    if (last === undefined || !this.isTogether(last.at, at)) {
-      this.grants.push({ at, cost })
+    if (last === undefined || last.slice !== slice) {
+      this.grants.push({ slice, at, cost })
       return
     }
     last.at = at
     last.cost += cost
   }
 
+  private forget(until: number): void {
+    let gone = 0
+    for (let grant = this.grants[0]; grant !== undefined && grant.at <= until; grant = this.grants[++gone]) {
+      this.held -= grant.cost
+    }
+    this.grants.splice(0, gone)
+  }
+
   private gcraAt(now: number, cost: number): number {
-    return Math.max(now, Math.max(this.busy, now) + (cost - this.rule.burst) * this.interval)
+    const at = Math.max(this.busy, now) + (cost - this.rule.burst) * this.interval
+    // The last of a burst waits for nothing, which by rounding may be a little more.
+    return at - now <= Math.min(0.002, this.interval / 2) ? now : at
   }
 
   private windowAt(now: number, cost: number): number {
     const { grants, rule: { limit, per } } = this
-    let gone = 0
-    for (let grant = grants[0]; grant !== undefined && grant.at <= now - per; grant = grants[gone]) {
-      this.held -= grant.cost
-      gone++
-    }
-    if (gone > 0) grants.splice(0, gone)
-    const soonest = Math.max(now, grants[grants.length - 1]?.at ?? now)
+    const first = grants[0]
+    if (first === undefined) return now
+    if (first.at <= now - per) this.forget(now - per)
+    const last = grants[grants.length - 1]
+    const soonest = last === undefined || last.at < now ? now : last.at
     if (this.held + cost <= limit) return soonest
     let sum = cost
     for (let index = grants.length - 1; index >= 0; index--) {
@@ -151,6 +174,13 @@ export class RateMachine {
     }
     return soonest
   }
+}
+
+/** What was granted in one slice of time, `at` the last. */
+interface Grants {
+  readonly slice: number
+  at: number
+  cost: number
 }
 
 /** How many entries a window has, about. */

@@ -14,6 +14,7 @@ local now = micros / 1000
 local gcra = ARGV[2] == "gcra"
 local limit, per = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function text(value) return string.format("%.3f", value) end
+local function exact(value) return string.format("%.6f", value) end
 local width = limit <= 32 and 0.001 or per / 32
 local function slice(at) return math.floor(at / width) end
 local function read(grant)
@@ -27,7 +28,7 @@ if ARGV[1] == "refund" then
     local busy = redis.call("GET", KEYS[1])
     local interval = per / limit
     if busy and math.abs(busy - tonumber(ARGV[7]) * interval - at) <= 0.002 then
-      redis.call("SET", KEYS[1], text(busy - cost * interval), "KEEPTTL")
+      redis.call("SET", KEYS[1], exact(busy - cost * interval), "KEEPTTL")
     end
     return
   end
@@ -50,10 +51,11 @@ local burst, cost, patience = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARG
 if gcra then
   local interval = per / limit
   local busy = math.max(tonumber(redis.call("GET", KEYS[1]) or now), now)
-  local at = math.max(now, busy + (cost - burst) * interval)
+  local at = busy + (cost - burst) * interval
+  if at - now <= math.min(0.002, interval / 2) then at = now end
   if at - now > patience then return { 0, text(at - now) } end
   busy = busy + cost * interval
-  redis.call("SET", KEYS[1], text(busy), "PX", math.ceil(busy - now) + 1)
+  redis.call("SET", KEYS[1], exact(busy), "PX", math.ceil(busy - now) + 1)
   return { 1, text(at), text(at - now) }
 end
 
