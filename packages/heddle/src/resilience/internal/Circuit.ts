@@ -66,7 +66,7 @@ export class Circuit {
     if (outcome._tag === "Ignored") return undefined
     const failed = outcome._tag === "Failure"
     const trips = this.phase === "closed"
-      ? this.plan.window.add(failed, slow, this.plan.now())
+      ? this.plan.window.add(failed, slow, this.plan.now)
       : this.phase === "half-open" && (failed || slow)
     if (trips) return this.open(failed ? outcome.retryAfter ?? 0 : 0)
     if (this.phase === "half-open" && ++this.passed >= this.plan.successes) this.close()

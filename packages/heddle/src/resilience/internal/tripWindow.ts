@@ -4,8 +4,8 @@ import { TimeSlots } from "./TimeSlots.ts"
 
 /** What a circuit remembers of its calls while it is closed. */
 export interface TripWindow {
-  /** Counts a call, and answers whether the circuit trips. Instants are monotonic milliseconds. */
-  readonly add: (failed: boolean, slow: boolean, now: number) => boolean
+  /** Counts a call, and answers whether the circuit trips. The clock, in monotonic milliseconds, is dear, and only some look at it. */
+  readonly add: (failed: boolean, slow: boolean, now: () => number) => boolean
   readonly clear: () => void
 }
 
@@ -35,7 +35,7 @@ class Streak implements TripWindow {
 /** Sums over the calls that are remembered. */
 interface Slots {
   readonly sums: Readonly<Sums>
-  readonly add: (failed: number, slow: number, now: number) => void
+  readonly add: (failed: number, slow: number, now: () => number) => void
   readonly clear: () => void
 }
 
@@ -58,7 +58,7 @@ class Rate implements TripWindow {
     this.slowness = slowness
     this.minimum = minimum
   }
-  add(failed: boolean, slow: boolean, now: number): boolean {
+  add(failed: boolean, slow: boolean, now: () => number): boolean {
     this.slots.add(failed ? 1 : 0, slow ? 1 : 0, now)
     const { sums } = this.slots
     return sums.calls >= this.minimum && (failed || slow) &&
@@ -103,11 +103,12 @@ class Recent implements Slots {
   constructor(millis: number) {
     this.slots = new TimeSlots(millis, none())
   }
-  add(failed: number, slow: number, now: number): void {
-    this.slots.add("calls", now)
-    if (failed > 0) this.slots.add("failed", now)
-    if (slow > 0) this.slots.add("slow", now)
-    this.sums = this.slots.sums(now)
+  add(failed: number, slow: number, now: () => number): void {
+    const at = now()
+    this.slots.add("calls", at)
+    if (failed > 0) this.slots.add("failed", at)
+    if (slow > 0) this.slots.add("slow", at)
+    this.sums = this.slots.sums(at)
   }
   clear() {
     this.slots.clear()
