@@ -18,6 +18,17 @@ export const matches: ReadonlyArray<Match> = [
     ]
   },
   {
+    title: "Rate limiter, in memory, one effect again and again: calls let go a second",
+    from,
+    count: 300_000,
+    rounds: 5,
+    contenders: [
+      ["heddle, window", "limiter/heddle-window-again.ts"],
+      ["heddle, gcra", "limiter/heddle-gcra-again.ts"],
+      ["Effect's RateLimiter, fixed window", "limiter/effect-again.ts"]
+    ]
+  },
+  {
     title: "Rate limiter, on Redis, 64 in flight: calls let go a second",
     from,
     count: 50_000,

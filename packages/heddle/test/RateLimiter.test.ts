@@ -77,6 +77,16 @@ describe("the machine of rate limits", () => {
       }), { arbitrary: { runs: 500 } })
   }
 
+  it("the burst of an even rate is whole, whatever time it is", () => {
+    for (let limit = 1; limit <= 30; limit++) {
+      const machine = new RateMachine.RateMachine({ algorithm: "gcra", limit, per: 1000, burst: limit })
+      for (let now = 0.1; now < 1e7; now = now * 1.7 + 2000) {
+        for (let turn = 0; turn < limit; turn++) assert.strictEqual(machine.take(now, 1), 0)
+        assert.approximately(machine.take(now, 1), 1000 / limit, 0.01)
+      }
+    }
+  })
+
   it("a turn that was kept with others goes back, and nothing that is over does", () => {
     const machine = new RateMachine.RateMachine({ algorithm: "window", limit: 60, per: 320, burst: 60 })
     for (const now of [1, 4, 9]) assert.strictEqual(machine.reserve(now, 20, 0)._tag, "Granted")
@@ -171,7 +181,7 @@ describe("a rate limiter", () => {
 
   it.effect("a store that counts here and one that is asked decide alike, and are counted alike", () =>
     Effect.gen(function*() {
-      const { reserveUnsafe: _, ...asked } = yield* RateLimiterStore.RateLimiterStore
+      const { takeUnsafe: _, ...asked } = yield* RateLimiterStore.RateLimiterStore
       const near = yield* RateLimiter.make({ ...options, name: "near" })
       const far = yield* Effect.provideService(
         RateLimiter.make({ ...options, name: "far" }),
@@ -213,6 +223,26 @@ describe("a rate limiter", () => {
       }
       for (let call = 0; call < 5000; call++, now++) ask("one")
       assert.isAtMost(machines.size, 1)
+    }
+  })
+
+  it("who keeps a key takes its turns from the same count as all others, also when it was dropped meanwhile", () => {
+    let now = 0
+    for (const algorithm of ["window", "gcra"] as const) {
+      const machines = new Machines(() => now)
+      const rule: RateMachine.Rule = { algorithm, limit: 3, per: 1000, burst: 3 }
+      const [one, other] = [machines.taking(algorithm, rule), machines.taking(algorithm, rule)]
+      for (let round = 0; round < 5; round++) {
+        assert.deepStrictEqual([one(1), other(1)], [0, 0])
+        assert.strictEqual(machines.reserve({ key: algorithm, rule, cost: 1, patience: 0 })._tag, "Granted")
+        assert.isAbove(one(1), 0)
+        assert.isAbove(other(1), 0)
+        now += 10_000
+        // Others are asked for until the key has been looked at and dropped.
+        const rest = machines.taking(`rest ${round}`, { ...rule, limit: 1000 })
+        for (let call = 0; call < 100; call++, now++) rest(1)
+        assert.isAtMost(machines.size, 2)
+      }
     }
   })
 

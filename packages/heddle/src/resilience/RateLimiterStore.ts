@@ -37,8 +37,8 @@ export class RateLimiterStore extends Context.Service<RateLimiterStore, {
   readonly backend: string
   /** Takes a turn in one trip, on the store's clock. */
   readonly reserve: (request: Request) => Effect.Effect<Decision, StoreUnavailable>
-  /** The same at once, where the turns are counted in this process. */
-  readonly reserveUnsafe?: (request: Request) => Decision
+  /** Takes turns of a key at once, where they are counted in this process: 0 if one was taken, or how long until there is one. */
+  readonly takeUnsafe?: (key: string, rule: Rule) => (cost: number) => number
   /** Gives a turn back. `at` is what the decision said. */
   readonly refund: (request: Omit<Request, "patience">, at: number) => Effect.Effect<void, StoreUnavailable>
 }>()("heddle/RateLimiterStore") {}
@@ -56,7 +56,7 @@ export const layerMemory: Layer.Layer<RateLimiterStore> = Layer.effect(
     return {
       backend: "memory",
       reserve: (request) => Effect.sync(() => machines.reserve(request)),
-      reserveUnsafe: (request) => machines.reserve(request),
+      takeUnsafe: (key, rule) => machines.taking(key, rule),
       refund: ({ cost, key }, at) => Effect.sync(() => machines.refund(key, at, cost))
     }
   })

@@ -37,6 +37,8 @@ export interface Turn {
 interface Known {
   /** Its name in the store. */
   readonly key: string
+  /** Takes a turn at once, where the store does that. */
+  readonly take: ((cost: number) => number) | undefined
   /** Until when whoever costs so much is refused. */
   until: number
   cost: number
@@ -60,14 +62,14 @@ export class Limit {
 
   /** Goes now or not at all. */
   take(key: string, cost: number): Effect.Effect<void, RateLimited | StoreUnavailable> {
-    const { rule, store: { reserveUnsafe } } = this.settings
-    if (reserveUnsafe === undefined) return Effect.asVoid(this.reserve(key, cost, 0))
+    let known: Known | undefined
     return Effect.suspend(() => {
-      const known = this.knownOf(key)
+      known ??= this.knownOf(key)
       const refusal = this.remembered(key, known, cost, 0)
       if (refusal !== undefined) return refusal
-      const decision = reserveUnsafe({ key: known.key, rule, cost, patience: 0 })
-      if (decision._tag === "Refused") return this.refuse(key, known, cost, decision.retryAfter)
+      const wait = known.take?.(cost)
+      if (wait === undefined) return Effect.asVoid(this.reserve(key, cost, 0))
+      if (wait > 0) return this.refuse(key, known, cost, wait)
       this.counts.granted++
       return Effect.void
     })
@@ -159,7 +161,13 @@ export class Limit {
       for (const [key, { until }] of this.known) if (until <= now) this.known.delete(key)
       if (this.known.size >= many) this.known.clear()
     }
-    const known = { key: `${this.settings.name}/${key}`, until: -Infinity, cost: 0 }
+    const { name, rule, store } = this.settings
+    const known = {
+      key: `${name}/${key}`,
+      take: store.takeUnsafe?.(`${name}/${key}`, rule),
+      until: -Infinity,
+      cost: 0
+    }
     this.known.set(key, known)
     return known
   }
