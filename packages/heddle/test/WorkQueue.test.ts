@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { JobStore, WorkQueue } from "heddle/messaging"
+import { Job, JobStore, WorkQueue } from "heddle/messaging"
 import { Deadline } from "heddle/resilience"
 
 class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { size: Schema.Number }) {}
@@ -184,6 +184,87 @@ describe("WorkQueue", () => {
       const waiting = yield* Effect.forkChild(queue.enqueueAndAwait(1))
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual([yield* Fiber.join(waiting), starts], ["slow", 1])
+    })
+  )
+
+  /** The same store, but the way to it: `hinder` is run before it hears of ends. */
+  const hindered = (store: JobStore.JobStore["Service"], hinder: Effect.Effect<boolean>) => {
+    const unavailable = new Job.StoreUnavailable({ backend: "memory", message: "away" })
+    return JobStore.JobStore.of({
+      ...store,
+      settleAll: (ends) =>
+        Effect.flatMap(
+          hinder,
+          (reaches) => reaches ? store.settleAll(ends) : Effect.succeed(ends.map(() => unavailable))
+        )
+    })
+  }
+  const outcomes = (registry: Map<string, unknown>) =>
+    Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.flatMap(({ attributes, id, state }) =>
+          id === "heddle_jobs_total" && "count" in state && Number(state.count) > 0
+            ? [`${attributes?.["outcome"]} ${state.count}`]
+            : []
+        )
+    ).pipe(Effect.provideService(Metric.MetricRegistry, registry as Map<string, never>))
+
+  test(
+    "an end is told until the store has heard it, and the place of its job is free meanwhile",
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      let away = 3
+      const done: Array<number> = []
+      yield* Effect.provideService(
+        queue.process((n) => Effect.sync(() => `${done.push(n)}`)),
+        JobStore.JobStore,
+        hindered(store, Effect.sync(() => away-- <= 0))
+      )
+      yield* queue.enqueueAll([1, 2])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual([done, (yield* queue.stats).claimed], [[1, 2], 2])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* queue.stats, { waiting: 0, delayed: 0, claimed: 0, dead: 0, paused: false })
+      assert.deepStrictEqual(done, [1, 2])
+    })
+  )
+
+  test(
+    "no more ends than there are places wait to be heard before it claims no more",
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      let done = 0
+      yield* Effect.provideService(
+        queue.process(() => Effect.sync(() => `${++done}`), { concurrency: 3, grace: 0 }),
+        JobStore.JobStore,
+        hindered(store, Effect.succeed(false))
+      )
+      yield* queue.enqueueAll([1, 2, 3, 4, 5, 6, 7, 8, 9])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([done, (yield* queue.stats).waiting], [6, 3])
+    })
+  )
+
+  test(
+    "an end that is on its way while the claim is found to be over counts as what the store makes of it",
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const registry = new Map<string, never>()
+      yield* queue.process(() => Effect.succeed(""), { ttl: 1000 }).pipe(
+        Effect.provideService(
+          JobStore.JobStore,
+          JobStore.JobStore.of({
+            ...store,
+            // The store hears it at once, and its answer comes when the claim has been over for long.
+            settleAll: (ends) => Effect.tap(store.settleAll(ends), () => Effect.sleep(5000))
+          })
+        ),
+        Effect.provideService(Metric.MetricRegistry, registry)
+      )
+      yield* queue.enqueue(1)
+      yield* TestClock.adjust(10_000)
+      assert.deepStrictEqual(yield* outcomes(registry), ["Completed 1"])
     })
   )
 

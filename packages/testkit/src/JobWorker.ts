@@ -8,12 +8,10 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { type Job, JobStore, WorkQueue } from "heddle/messaging"
+import { JobStore, WorkQueue } from "heddle/messaging"
 import * as Ledger from "./internal/jobLedger.ts"
 import { Order } from "./internal/jobWorkerProtocol.ts"
 
@@ -99,10 +97,14 @@ const perform = (work: Work, task: WorkQueue.Task<never>, ledger: Writer): Effec
 /** Notes what the store has made of each end. */
 const noted = (store: JobStore.JobStore["Service"], ledger: Writer): JobStore.JobStore["Service"] => ({
   ...store,
-  settle: (job: Job.Claimed, end: Job.End) =>
-    Effect.onExit(store.settle(job, end), (exit) =>
-      Effect.sync(() => {
-        const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-        ledger.write(Exit.isSuccess(exit) ? exit.value : error?._tag === "LeaseLost" ? "refused" : "unheard", job)
-      }))
+  settleAll: (ends) =>
+    Effect.tap(store.settleAll(ends), (all) =>
+      Effect.sync(() =>
+        all.forEach((settled, at) => {
+          const job = ends[at]?.job
+          if (job === undefined) return
+          const word = typeof settled === "string" ? settled : settled._tag === "LeaseLost" ? "refused" : "unheard"
+          ledger.write(word, job)
+        })
+      ))
 })

@@ -19,6 +19,7 @@ import type {
 } from "./Job.ts"
 import type * as JobAbility from "./JobAbility.ts"
 
+export { settleEach } from "./internal/jobSettle.ts"
 export { type Taken, type Takes, waiting } from "./internal/jobWaiting.ts"
 
 /**
@@ -91,6 +92,17 @@ export type Settlement =
 export type Settled = "Completed" | "Retried" | "Dead" | "HandedBack" | "Lost"
 
 /**
+ * A claim and how it ends.
+ *
+ * @category backends
+ * @since 0.1.0
+ */
+export interface Ending {
+  readonly held: Held
+  readonly settlement: Settlement
+}
+
+/**
  * The atomic steps that every backend fills. `JobMachine` says what each of them means.
  *
  * @category backends
@@ -114,8 +126,11 @@ export interface Steps {
   readonly extend: (
     held: ReadonlyArray<Held>
   ) => Effect.Effect<ReadonlyArray<number | undefined>, StoreUnavailable>
-  /** Ends a claim. Asking again after a lost answer is safe, and may be told `Lost`. */
-  readonly settle: (held: Held, settlement: Settlement) => Effect.Effect<Settled, StoreUnavailable>
+  /**
+   * Ends claims, in one request where the backend can: for each what became of it, or why that is not known. Asking again after a
+   * lost answer is safe, and may be told `Lost`. `settleEach` makes it of a step that ends one.
+   */
+  readonly settle: (ends: ReadonlyArray<Ending>) => Effect.Effect<ReadonlyArray<Settled | StoreUnavailable>>
   /** Hands back, sent at once and not waited for. The layer's close waits for those still on their way. */
   readonly handBackUnsafe: (held: ReadonlyArray<Held>) => void
   /** The first `limit` dead letters, oldest first. */

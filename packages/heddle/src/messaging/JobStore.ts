@@ -94,6 +94,17 @@ export class JobStore extends Context.Service<JobStore, {
    * The claim may have ended.
    */
   readonly settle: (job: Claimed, end: End) => Effect.Effect<Exclude<Settled, "Lost">, JobError | LeaseLost>
+  /**
+   * Ends many claims, in one request where the backend can: for each what became of the job, or why its claim has not ended or is
+   * not known to have.
+   *
+   * **Interruption**
+   *
+   * The claims may have ended.
+   */
+  readonly settleAll: (
+    ends: ReadonlyArray<{ readonly job: Claimed; readonly end: End }>
+  ) => Effect.Effect<ReadonlyArray<Exclude<Settled, "Lost"> | JobError | LeaseLost>>
   /** The oldest dead letters of a queue. */
   readonly deadLetters: (queue: string, options?: DeadOptions) => Effect.Effect<ReadonlyArray<DeadLetter>, JobError>
   /**

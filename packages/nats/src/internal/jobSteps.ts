@@ -174,8 +174,9 @@ export const jobSteps = (
         handBackUnsafe
       }),
       extend,
-      settle: ({ id, queue, token }, settlement) =>
-        request(queue, { _tag: "Settle", id, token: Number(token), settlement }, ({ settled = "Lost" }) => settled),
+      settle: JobBackend.settleEach(({ id, queue, token }, settlement) =>
+        request(queue, { _tag: "Settle", id, token: Number(token), settlement }, ({ settled = "Lost" }) => settled)
+      ),
       handBackUnsafe,
       deadLetters: (queue, limit) => look(queue, (machine, now) => machine.deadLetters(now, limit)),
       redrive: (queue, ids) => request(queue, { _tag: "Redrive", ids }, ({ count = 0 }) => count),

@@ -176,7 +176,7 @@ export const jobSteps = (
             return held.map(({ ttl }, index) => there.has(index + 1) ? proved(sentAt, ttl) : undefined)
           })
         }),
-      settle: (held, settlement) => submitted(settling.submit({ held, settlement })),
+      settle: JobBackend.settleEach((held, settlement) => submitted(settling.submit({ held, settlement }))),
       handBackUnsafe,
       deadLetters: (queue, limit) =>
         Effect.map(call("dead", "$1, $2", [queue, limit]), (rows) => rows.map(Ops.letterOf)),

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease } from "heddle/coordination"
-import type { JobBackend } from "heddle/messaging"
+import { JobBackend } from "heddle/messaging"
 import * as Ops from "./jobOps.ts"
 import { jobVersion } from "./jobSql.ts"
 import { quoted } from "./leaseSql.ts"
@@ -38,13 +38,13 @@ export const joinTransactions = (
           return Effect.map(call("enqueue", words, blobs), (letters) => entries.map((_, at) => letters[at] === "1"))
         })
       ),
-    settle: (held, settlement) =>
+    settle: (ends) =>
       joined(
-        steps.settle(held, settlement),
-        Effect.suspend(() => {
+        steps.settle(ends),
+        JobBackend.settleEach((held, settlement) => {
           const { blobs, words } = Ops.settleArgs(held, settlement)
           return Effect.map(call("settle", words, blobs), (letter) => Ops.settledOf(letter))
-        })
+        })(ends)
       )
   }
 }

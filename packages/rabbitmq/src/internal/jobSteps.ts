@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Alarm } from "heddle/coordination"
-import type { Job, JobBackend } from "heddle/messaging"
+import { type Job, JobBackend } from "heddle/messaging"
 import type { RabbitMq } from "../RabbitMq.ts"
 import type { Fetched, JobFeed } from "./JobFeed.ts"
 import { type InRoom, letterSteps } from "./jobLetters.ts"
@@ -240,7 +240,7 @@ export const jobSteps = (
               return held.until
             }))
         }),
-      settle: (one, settlement) =>
+      settle: JobBackend.settleEach((one, settlement) =>
         Effect.suspend(() => {
           const mine = room
           const held = mine?.held.get(nameOf(one))
@@ -251,7 +251,8 @@ export const jobSteps = (
           }
           mine.held.delete(held.name)
           return Effect.uninterruptible(end(mine, held, settlement))
-        }),
+        })
+      ),
       handBackUnsafe,
       ...letterSteps(inRoom, rabbit, yield* Semaphore.make(1))
     }

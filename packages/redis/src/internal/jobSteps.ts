@@ -170,7 +170,9 @@ export const jobSteps = (
         handBackUnsafe
       }),
       extend,
-      settle: (held, settlement) => request(held.queue, Script.settle(held, settlement), Script.settledOf),
+      settle: JobBackend.settleEach((held, settlement) =>
+        request(held.queue, Script.settle(held, settlement), Script.settledOf)
+      ),
       handBackUnsafe,
       deadLetters: (queue, limit) => request(queue, Script.dead(limit), Script.lettersOf),
       redrive: (queue, ids) => request(queue, Script.redrive(ids), Script.countOf),

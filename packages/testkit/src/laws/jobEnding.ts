@@ -31,6 +31,35 @@ export const jobEndingLaws = (law: JobLaw, _abilities: JobAbilities): void => {
       yield* nothing(store, queue)
     }))
 
+  law(
+    "claims that end together are each told what became of them, in their order",
+    ({ queue, store }) =>
+      Effect.gen(function*() {
+        yield* enqueue(store, queue, ["lost", "done", "back", "dead", "again"])
+        const jobs: Array<Job.Claimed> = []
+        while (jobs.length < 5) jobs.push(yield* claim(store, queue))
+        const [gone, done, back, dead, again] = jobs
+        assert.isDefined(gone)
+        yield* store.settle(gone, { _tag: "Completed" })
+        const ends = [
+          [gone, { _tag: "Completed" }],
+          [done, { _tag: "Completed" }],
+          [dead, { _tag: "Dead", failure: failed("no") }],
+          [back, { _tag: "HandedBack" }],
+          [again, { _tag: "Retry", delay: -1, failure: failed("no") }],
+          [again, { _tag: "Retry", delay: 0, failure: failed("no") }]
+        ] as const
+        const all = yield* store.settleAll(ends.flatMap(([job, end]) => job === undefined ? [] : [{ job, end }]))
+        assert.deepStrictEqual(
+          all.map((settled) => typeof settled === "string" ? settled : settled._tag),
+          ["LeaseLost", "Completed", "Dead", "HandedBack", "InvalidJob", "Retried"]
+        )
+        assert.deepStrictEqual(new Set(yield* complete(store, queue, 2)), new Set(["again", "back"]))
+        yield* nothing(store, queue)
+        assert.deepStrictEqual((yield* store.deadLetters(queue)).map(({ payload }) => text(payload)), ["dead"])
+      })
+  )
+
   law("a failed job waits for its delay, and those behind it go on", ({ queue, store }) =>
     Effect.gen(function*() {
       yield* enqueue(store, queue, ["slow", "quick"])

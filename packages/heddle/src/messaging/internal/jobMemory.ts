@@ -109,8 +109,12 @@ export const memorySteps = (
             step(queue, (machine, now) => machine.extend(now, id, Number(token), ttl) ? now + ttl : undefined)
           )
         ),
-      settle: ({ id, queue, token }, settlement) =>
-        Effect.sync(() => step(queue, (machine, now) => machine.settle(now, id, Number(token), settlement))),
+      settle: (ends) =>
+        Effect.sync(() =>
+          ends.map(({ held: { id, queue, token }, settlement }) =>
+            step(queue, (machine, now) => machine.settle(now, id, Number(token), settlement))
+          )
+        ),
       handBackUnsafe,
       deadLetters: (queue, limit) => Effect.sync(() => step(queue, (machine, now) => machine.deadLetters(now, limit))),
       redrive: (queue, ids) => Effect.sync(() => step(queue, (machine, now) => machine.redrive(now, ids))),

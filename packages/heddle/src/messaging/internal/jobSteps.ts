@@ -10,7 +10,7 @@ import { leaseMetrics } from "../../coordination/internal/leaseMetrics.ts"
 import type { Claimed, ClaimRequest, DeadLetter, DeadOptions, End, Enqueued, JobError, NewJob } from "../Job.ts"
 import { InvalidJob, LeaseLost, type StoreUnavailable } from "../Job.ts"
 import type * as JobAbility from "../JobAbility.ts"
-import type { Backend, Claim, Entry, Held, Settled, Steps } from "../JobBackend.ts"
+import type { Backend, Claim, Ending, Entry, Held, Settled, Steps } from "../JobBackend.ts"
 import type { JobStore } from "../JobStore.ts"
 import { checkCount, checkId, checkLimit, checkQueue, toClaim, toEntry, toSettlement } from "./jobRequest.ts"
 
@@ -115,12 +115,28 @@ class Jobs {
     })
 
   readonly settle = (job: Claimed, end: End): Effect.Effect<Exclude<Settled, "Lost">, JobError | LeaseLost> =>
-    Effect.suspend((): Effect.Effect<Exclude<Settled, "Lost">, JobError | LeaseLost> => {
-      const settlement = toSettlement(end)
-      if (settlement instanceof InvalidJob) return Effect.fail(settlement)
-      return Effect.flatMap(this.steps.settle(job, settlement), (settled) => {
-        this.open.delete(nameOf(job))
-        return settled === "Lost" ? Effect.fail(lost(job)) : Effect.succeed(settled)
+    Effect.flatMap(
+      this.settleAll([{ job, end }]),
+      ([settled = lost(job)]) => typeof settled === "string" ? Effect.succeed(settled) : Effect.fail(settled)
+    )
+
+  readonly settleAll: JobStore["Service"]["settleAll"] = (ends) =>
+    Effect.suspend(() => {
+      const settlements = ends.map(({ end }) => toSettlement(end))
+      const endings: Array<Ending> = []
+      settlements.forEach((settlement, at) => {
+        const held = ends[at]?.job
+        if (held !== undefined && !(settlement instanceof InvalidJob)) endings.push({ held, settlement })
+      })
+      return Effect.map(endings.length === 0 ? Effect.succeed([]) : this.steps.settle(endings), (settled) => {
+        let answered = 0
+        return ends.map(({ job }, at) => {
+          const refused = settlements[at]
+          if (refused instanceof InvalidJob) return refused
+          const answer = settled[answered++] ?? "Lost"
+          if (typeof answer === "string") this.open.delete(nameOf(job))
+          return answer === "Lost" ? lost(job) : answer
+        })
       })
     })
 

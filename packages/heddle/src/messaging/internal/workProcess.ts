@@ -5,61 +5,81 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import type { Tally } from "../../internal/Tally.ts"
-import type { Claimed } from "../Job.ts"
+import type { Claimed, JobError, LeaseLost } from "../Job.ts"
 import type { JobStore } from "../JobStore.ts"
+import type { Attempt } from "./workHandle.ts"
 import type { Rate } from "./workRate.ts"
+import type { Settler } from "./workSettle.ts"
 
 /** What a worker of one queue does. Times are milliseconds. */
-export interface Job<R> {
+export interface Job<E, R> {
   readonly queue: string
   readonly store: JobStore["Service"]
   readonly concurrency: number
   readonly ttl: number
   readonly grace: number
-  readonly rate: Rate
+  readonly rate: Rate | undefined
   readonly running: Tally<"running">
-  readonly handle: (job: Claimed) => Effect.Effect<void, never, R>
+  readonly settler: Settler<E>
+  readonly handle: (attempt: Attempt<E>) => Effect.Effect<void, LeaseLost, R>
+  /** Told of each claim that was over before its handler was. */
+  readonly onLost: () => void
 }
 
 /**
- * Claims jobs for as many free places as there are and works on each in a fiber of its own.
+ * Claims jobs for as many free places as there are and works on each in a fiber of its own. The place of a job is free when its
+ * handler has ended: what is claimed for it travels with the news of that end.
  *
- * The invariant: a claimed job has a fiber, or is handed back by its batch's scope.
+ * A claim takes half of the places at most, so that while one half is worked on, the ends of the other are told and its next jobs
+ * are on their way.
+ *
+ * The invariants: no more claimed jobs have handlers that have not ended than there are places, and of no more than as many others
+ * is the store still told; a claimed job has a fiber, or is told of, or is handed back by its batch's scope.
  */
-export class Worker<R> {
-  stopping = false
-  private readonly job: Job<R>
+export class Worker<E, R> {
+  private readonly job: Job<E, R>
   private readonly context: Context.Context<R>
-  private readonly fibers = new Set<Fiber.Fiber<void>>()
+  private readonly fibers = new Set<Fiber.Fiber<void, LeaseLost>>()
+  /** Places that claims are on their way for. */
+  private reserved = 0
   private readonly room = Latch.makeUnsafe(true)
   private readonly idle = Latch.makeUnsafe(true)
-  constructor(job: Job<R>, context: Context.Context<R>) {
+  /** Open while the last claim has got all that it asked for. */
+  private readonly plenty = Latch.makeUnsafe(false)
+  constructor(job: Job<E, R>, context: Context.Context<R>) {
     this.job = job
     this.context = context
   }
 
   /** Claims and starts, until it is interrupted. */
-  readonly run: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => this.claiming(first)))
+  readonly run: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => this.claiming()))
 
-  /** Waits for what runs, for as long as it is given time, then interrupts it. */
+  /** Claims and starts beside `run` while there is plenty, until it is interrupted. */
+  readonly runBeside: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => this.claimingBeside()))
+
+  /** Waits for what runs and is told, for as long as it is given time, then interrupts it. */
   readonly end: Effect.Effect<void> = Effect.suspend(() => {
-    this.stopping = true
-    const inTime = Effect.timeoutOption(Effect.interruptible(this.idle.await), this.job.grace)
-    return Effect.andThen(inTime, Effect.suspend(() => Fiber.interruptAll([...this.fibers])))
+    const { grace, settler } = this.job
+    settler.stopping = true
+    const inTime = Effect.timeoutOption(Effect.interruptible(this.idle.await), grace)
+    const stopped = Effect.suspend(() => Fiber.interruptAll([...this.fibers]))
+    return Effect.andThen(inTime, Effect.andThen(stopped, settler.end))
   })
 
-  private claiming(pause: number): Effect.Effect<void> {
+  private get free(): number {
+    const { concurrency, settler: { untold } } = this.job
+    return Math.min(concurrency, 2 * concurrency - untold) - this.fibers.size - this.reserved
+  }
+
+  private claiming(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      for (let wait = pause;;) {
-        yield* Effect.interruptible(this.room.await)
-        const { concurrency, queue, rate, store, ttl } = this.job
-        const allowed = yield* Effect.interruptible(rate.allowed)
-        const scope = Scope.makeUnsafe()
-        const max = Math.min(concurrency - this.fibers.size, allowed, most)
-        const claimed = yield* Effect.exit(Scope.provide(store.claim(queue, { max, ttl, waitFor: Infinity }), scope))
+      const { queue, rate } = this.job
+      for (let wait = first;;) {
+        yield* Effect.interruptible(this.hasRoom)
+        const allowed = rate === undefined ? Infinity : yield* Effect.interruptible(rate.allowed)
+        const claimed = yield* this.claim(allowed, Infinity)
         if (Exit.isSuccess(claimed)) {
-          rate.taken(claimed.value.length)
-          this.start(claimed.value, scope)
+          rate?.taken(claimed.value)
           wait = first
         } else if (Exit.hasInterrupts(claimed)) {
           return
@@ -72,23 +92,73 @@ export class Worker<R> {
     })
   }
 
+  private claimingBeside(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      for (;;) {
+        yield* Effect.interruptible(Effect.andThen(this.plenty.await, this.hasRoom))
+        const claimed = yield* this.claim(Infinity, 0)
+        if (Exit.isFailure(claimed) && Exit.hasInterrupts(claimed)) return
+      }
+    })
+  }
+
+  private readonly hasRoom: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.free > 0) return Effect.void
+    this.room.closeUnsafe()
+    return Effect.andThen(this.room.await, this.hasRoom)
+  })
+
+  /** Claims and starts as many as may be; answers how many. The other loop may have taken the room meanwhile. */
+  private claim(allowed: number, waitFor: number): Effect.Effect<Exit.Exit<number, JobError>> {
+    return Effect.suspend(() => {
+      const { concurrency, queue, settler, store, ttl } = this.job
+      const max = Math.min(this.free, Math.ceil(concurrency / 2), allowed, most)
+      if (max <= 0) return Effect.succeed(Exit.succeed(0))
+      const scope = Scope.makeUnsafe()
+      this.reserved += max
+      // In the same request, where the store can.
+      settler.flush()
+      return Effect.map(Effect.exit(Scope.provide(store.claim(queue, { max, ttl, waitFor }), scope)), (claimed) => {
+        this.reserved -= max
+        if (Exit.isSuccess(claimed)) this.start(claimed.value, scope)
+        if (Exit.isSuccess(claimed) && claimed.value.length === max) this.plenty.openUnsafe()
+        else this.plenty.closeUnsafe()
+        this.look()
+        return Exit.map(claimed, (jobs) => jobs.length)
+      })
+    })
+  }
+
   private start(jobs: ReadonlyArray<Claimed>, scope: Scope.Closeable): void {
     let left = jobs.length
-    const { concurrency, handle, running } = this.job
+    const { handle, onLost, running, settler } = this.job
+    const over = () => {
+      if (--left === 0) Effect.runForkWith(this.context)(Scope.close(scope, Exit.void))
+      this.look()
+    }
     for (const job of jobs) {
-      const fiber = Effect.runForkWith(this.context)(handle(job))
+      const attempt: Attempt<E> = { job, exit: undefined, completed: false, over }
+      const fiber = Effect.runForkWith(this.context)(handle(attempt))
       this.fibers.add(fiber)
       this.idle.closeUnsafe()
       running.running++
-      fiber.addObserver(() => {
+      fiber.addObserver((exit) => {
         this.fibers.delete(fiber)
         running.running--
-        if (--left === 0) Effect.runForkWith(this.context)(Scope.close(scope, Exit.void))
-        if (this.fibers.size < concurrency) this.room.openUnsafe()
-        if (this.fibers.size === 0) this.idle.openUnsafe()
+        if (Exit.isFailure(exit) && Exit.hasFails(exit)) {
+          onLost()
+          over()
+        } else {
+          settler.add(attempt)
+          this.look()
+        }
       })
     }
-    if (this.fibers.size >= concurrency) this.room.closeUnsafe()
+  }
+
+  private look(): void {
+    if (this.free > 0) this.room.openUnsafe()
+    if (this.fibers.size === 0 && this.job.settler.untold === 0) this.idle.openUnsafe()
   }
 }
 

@@ -4,6 +4,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { toMillis } from "../../coordination/internal/leaseRequest.ts"
 import { InvalidOption } from "../../internal/InvalidOption.ts"
+import { monotonic } from "../../internal/monotonic.ts"
 import * as Deadline from "../../resilience/Deadline.ts"
 import type { Headers, JobError, NewJob, Outcome } from "../Job.ts"
 import { InvalidJob } from "../Job.ts"
@@ -12,10 +13,11 @@ import type { EnqueueOptions, Event, Handler, Needs, Options, ProcessOptions, Wo
 import { JobFailed } from "./JobFailed.ts"
 import { checkQueue } from "./jobRequest.ts"
 import { workCodec, type WorkCodecs } from "./workCodec.ts"
-import { handle, type Work } from "./workHandle.ts"
+import { failed, handle, type Work } from "./workHandle.ts"
 import { runningTally, workTally } from "./workMetrics.ts"
 import { Worker } from "./workProcess.ts"
-import { slidingRate, unlimited } from "./workRate.ts"
+import { slidingRate } from "./workRate.ts"
+import { Settler } from "./workSettle.ts"
 import { traceHeaders } from "./workTrace.ts"
 
 export const makeQueue = <A, S, E, P>(options: Options<A, S, E, P>): WorkQueue<A, S, E, P> => new Queue(options)
@@ -75,20 +77,29 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
       const context = yield* Effect.context<R>()
       const clock = yield* Clock.Clock
       const tally = workTally(context, this.name)
-      const isStopping = () => worker.stopping
-      const work: Work<A, S, E, P, R> = { store, codecs: this.codecs, handler, retry, tally, isStopping }
-      const worker: Worker<R> = new Worker<R>({
+      const work: Work<A, S, E, P, R> = { store, codecs: this.codecs, handler, retry }
+      const settler = new Settler<E>({
+        store,
+        ttl,
+        now: monotonic(clock),
+        tally,
+        failed: (job, cause) => failed(work, job, cause)
+      }, context)
+      const worker = new Worker<E, R>({
         queue: this.name,
         store,
         concurrency,
         ttl,
         grace,
-        rate: rate === undefined ? unlimited : slidingRate(clock, limit, per),
+        rate: rate === undefined ? undefined : slidingRate(clock, limit, per),
         running: runningTally(context, this.name),
-        handle: (job) => handle(work, job)
+        settler,
+        handle: (attempt) => handle(work, attempt),
+        onLost: () => void tally.lost++
       }, context)
       yield* Effect.acquireRelease(Effect.void, () => worker.end)
       yield* Effect.forkScoped(worker.run)
+      if (rate === undefined) yield* Effect.forkScoped(worker.runBeside)
     })
 
   readonly follow = (id: string): Stream.Stream<Event<S, E, P>, JobError, JobResults> =>

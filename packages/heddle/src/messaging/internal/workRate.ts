@@ -11,8 +11,6 @@ export interface Rate {
   readonly taken: (count: number) => void
 }
 
-export const unlimited: Rate = { allowed: Effect.succeed(Infinity), taken: () => {} }
-
 /** At most `limit` in any `per` milliseconds. */
 export const slidingRate = (clock: Clock.Clock, limit: number, per: number): Rate => {
   const now = monotonic(clock)
