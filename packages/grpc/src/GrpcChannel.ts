@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { InvalidOption } from "heddle/resilience"
 import type { Metadata } from "./GrpcCall.ts"
 import type { GrpcError } from "./GrpcError.ts"
+import { noMetadata } from "./internal/metadata.ts"
 import { connectionOptions, type Keepalive, refuse } from "./internal/options.ts"
 
 /**
@@ -48,11 +49,14 @@ export interface Options {
     /** A certificate of its own, and its key. */
     readonly own?: { readonly cert: string; readonly key: Redacted.Redacted } | undefined
   } | undefined
-  /** Goes with every call, such as a token. It is asked for each time. Default: nothing. */
+  /** Goes with every call, such as a token. It is asked for each time, within the time of the call. Default: nothing. */
   readonly metadata?: Effect.Effect<Metadata, GrpcError> | undefined
   /** The largest message, in bytes, in either direction. Default 4 MiB. A larger one is `RESOURCE_EXHAUSTED`. */
   readonly maxMessageBytes?: number | undefined
-  /** How a connection that died in silence is found. */
+  /**
+   * How a connection that died in silence is found while calls wait on it. Default: asked every 5 minutes, as many servers close one
+   * that is asked more often (`too_many_pings`); servers of Heddle and of grpc-js do not.
+   */
   readonly keepalive?: Keepalive | undefined
 }
 
@@ -64,10 +68,10 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = (
-  { keepalive, maxMessageBytes, metadata = Effect.succeed({}), tls, url }: Options
+  { keepalive, maxMessageBytes, metadata = noMetadata, tls, url }: Options
 ): Effect.Effect<GrpcChannel["Service"], InvalidOption, Scope.Scope> =>
   Effect.gen(function*() {
-    const options = yield* connectionOptions({ keepalive, maxMessageBytes })
+    const options = yield* connectionOptions({ keepalive, maxMessageBytes }, "5 minutes")
     const parsed = URL.canParse(url) ? new URL(url) : undefined
     if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.hostname === "") {
       return yield* refuse("url", "be http://host:port or https://host:port")

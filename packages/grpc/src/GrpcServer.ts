@@ -80,7 +80,7 @@ export interface Options<R = never> {
   } | undefined
   /** The largest message, in bytes, in either direction. Default 4 MiB. A larger one is `RESOURCE_EXHAUSTED`. */
   readonly maxMessageBytes?: number | undefined
-  /** How a connection that died in silence is found. */
+  /** How a connection that died in silence is found. Default: asked every 10 seconds. */
   readonly keepalive?: Keepalive | undefined
   /** Goes around every call. Default: nothing does. */
   readonly middleware?: Middleware<R> | undefined
@@ -149,7 +149,7 @@ const make = <const S extends ReadonlyArray<GrpcService<unknown>>, R>(
   { host = "0.0.0.0", keepalive, maxMessageBytes, middleware = (call) => call, port, tls }: Options<R>
 ): Effect.Effect<GrpcServer["Service"], ListenFailed | InvalidOption, Needs<S> | R | Scope.Scope> =>
   Effect.gen(function*() {
-    const options = yield* connectionOptions({ keepalive, maxMessageBytes })
+    const options = yield* connectionOptions({ keepalive, maxMessageBytes }, "10 seconds")
     if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
       return yield* refuse("port", "be a whole number from 0 to 65,535")
     }

@@ -6,12 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { Deadline } from "heddle/resilience"
+import type { Metadata } from "../GrpcCall.ts"
 import type { GrpcChannel } from "../GrpcChannel.ts"
 import type { CallOptions } from "../GrpcClient.ts"
 import { GrpcError } from "../GrpcError.ts"
 import { nameOf as statusName } from "./codes.ts"
 import { inlet, write } from "./flow.ts"
-import { toWire } from "./metadata.ts"
+import { noMetadata, toWire } from "./metadata.ts"
 import { encode, exactlyOne, type Init, nameOf } from "./method.ts"
 import { clientObserver, type Observe } from "./metrics.ts"
 import { toMillis } from "./options.ts"
@@ -59,15 +60,24 @@ const callOf = (method: DescMethod, channel: Channel) => {
 /** What goes with a call, and by when it ends. */
 const terms = ({ channel, name }: Caller, { metadata = {}, timeout = Infinity }: CallOptions = {}) =>
   Effect.gen(function*() {
-    const left = Math.min(yield* Deadline.remaining, toMillis(timeout))
-    if (!(left > 0)) {
-      return yield* new GrpcError({ code: "DEADLINE_EXCEEDED", message: `no time was left for ${name}` })
-    }
-    const wire: Wire = yield* toWire(yield* channel.metadata, metadata, yield* traceMetadata)
+    const given = Math.min(yield* Deadline.remaining, toMillis(timeout))
+    if (!(given > 0)) return yield* late(name)
+    const began = performance.now()
+    const wire: Wire = yield* toWire(yield* added(channel, given, name), metadata, yield* traceMetadata)
+    const left = given - (performance.now() - began)
+    if (!(left > 0)) return yield* late(name)
     const context = yield* Effect.context<never>()
     // The library can wait for 24 days, and no longer.
     return { wire, context, options: left < 2 ** 31 ? { deadline: Date.now() + Math.ceil(left) } : {} }
   })
+
+/** What the channel adds: to fetch a token is a part of the call, and of its time. */
+const added = ({ metadata }: Channel, millis: number, name: string): Effect.Effect<Metadata, GrpcError> =>
+  metadata === noMetadata || millis === Infinity
+    ? metadata
+    : Effect.timeoutOrElse(metadata, { duration: millis, orElse: () => late(name) })
+
+const late = (name: string) => new GrpcError({ code: "DEADLINE_EXCEEDED", message: `no time was left for ${name}` })
 
 const closed = () =>
   new GrpcError({ code: "FAILED_PRECONDITION", message: "the channel is closed: keep its scope open" })
@@ -111,12 +121,18 @@ const unary = (caller: Caller, request: Init, options: CallOptions | undefined):
 
 /** The answers of a call whose requests are a stream, as they come. Its scope is the call's. */
 const open = <E, R>(caller: Caller, requests: Stream.Stream<Init, E, R>, options: CallOptions | undefined) =>
+  // A call that began without somebody who ends it would go on for ever.
+  Effect.flatMap(terms(caller, options), (terms) => Effect.uninterruptible(begin(caller, requests, terms)))
+
+const begin = <E, R>(
+  { channel, deserialize, observe, path, serialize }: Caller,
+  requests: Stream.Stream<Init, E, R>,
+  { context, options, wire }: Effect.Success<ReturnType<typeof terms>>
+) =>
   Effect.gen(function*() {
-    const { channel, deserialize, observe, path, serialize } = caller
-    const { context, options: limits, wire } = yield* terms(caller, options)
     const began = performance.now()
     const call = yield* Effect.try({
-      try: () => channel.client.makeBidiStreamRequest(path, serialize, deserialize, wire, limits),
+      try: () => channel.client.makeBidiStreamRequest(path, serialize, deserialize, wire, options),
       catch: closed
     })
     let over: Exit.Exit<never, GrpcError | E | Cause.Done> | undefined

@@ -5,7 +5,10 @@ import { GrpcError } from "../GrpcError.ts"
 
 const isBinary = (name: string): boolean => name.endsWith("-bin")
 
-/** As grpc-js has it. What is not allowed in it is refused here, and not thrown later. */
+/** What a channel adds that adds nothing. */
+export const noMetadata: Effect.Effect<Metadata> = Effect.succeed({})
+
+/** As grpc-js has it. What is not allowed in it is refused here, and not thrown later. A value is a secret: the error does not tell it. */
 export const toWire = (...all: ReadonlyArray<Metadata>): Effect.Effect<Wire, GrpcError> =>
   Effect.suspend(() => {
     const wire = new Wire()
@@ -14,9 +17,7 @@ export const toWire = (...all: ReadonlyArray<Metadata>): Effect.Effect<Wire, Grp
         try {
           wire.set(name, isBinary(name) ? Buffer.from(value, "base64") : value)
         } catch {
-          return Effect.fail(
-            new GrpcError({ code: "INVALID_ARGUMENT", message: `the metadata ${name} cannot travel: ${value}` })
-          )
+          return Effect.fail(new GrpcError({ code: "INVALID_ARGUMENT", message: `the metadata ${name} cannot travel` }))
         }
       }
     }

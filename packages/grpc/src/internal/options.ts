@@ -15,7 +15,7 @@ export const toMillis = (input: Duration.Input): number =>
 
 /** A connection that is silent is asked for a sign of life. */
 export interface Keepalive {
-  /** How long it may be silent. Default 10 seconds. */
+  /** How long it may be silent. */
   readonly every?: Duration.Input | undefined
   /** How long it may take to answer before it is given up. Default 5 seconds. */
   readonly timeout?: Duration.Input | undefined
@@ -28,9 +28,10 @@ export const connectionOptions = (
   { keepalive, maxMessageBytes = 4 * 1024 * 1024 }: {
     readonly keepalive?: Keepalive | undefined
     readonly maxMessageBytes?: number | undefined
-  }
+  },
+  silence: Duration.Input
 ): Effect.Effect<Readonly<Record<string, number>>, InvalidOption> => {
-  const every = toMillis(keepalive?.every ?? "10 seconds")
+  const every = toMillis(keepalive?.every ?? silence)
   const timeout = toMillis(keepalive?.timeout ?? "5 seconds")
   if (!(every >= 1 && every <= longest)) return refuse("keepalive.every", "be 1 ms or more, and at most 24 days")
   if (!(timeout >= 1 && timeout <= longest)) return refuse("keepalive.timeout", "be 1 ms or more, and at most 24 days")
