@@ -6,11 +6,15 @@ import * as Option from "effect/Option"
 import { parseArgs } from "node:util"
 import { coordination } from "./coordination/main.ts"
 import { flow } from "./flow/main.ts"
+import { grpc } from "./grpc/main.ts"
 import { lock } from "./lock/main.ts"
 import { messaging } from "./messaging/main.ts"
 import { resilience } from "./resilience/main.ts"
 
-const works = new Map([["coordination", coordination], ["flow", flow], ["lock", lock], ["messaging", messaging], [
+const works = new Map([["coordination", coordination], ["flow", flow], ["grpc", grpc], ["lock", lock], [
+  "messaging",
+  messaging
+], [
   "resilience",
   resilience
 ]])
