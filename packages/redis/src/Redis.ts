@@ -124,7 +124,7 @@ const connectServer = (settings: Settings) =>
       commands,
       subscriber: new OneSubscriber(subscriber),
       address,
-      commandTimeout: settings.commandTimeout
+      commandTimeout: settings.replyTimeout
     }
   })
 
@@ -138,7 +138,7 @@ const connectShards = (options: Options, urls: NonNullable<Options["cluster"]>) 
       Effect.sync(() => new ShardSubscriber(commands, settings.node, now)),
       (subscriber) => Effect.sync(() => subscriber.close())
     )
-    return { commands, subscriber, address, commandTimeout: settings.node.commandTimeout }
+    return { commands, subscriber, address, commandTimeout: settings.node.replyTimeout }
   })
 
 const ambiguous = new Lease.StoreUnavailable({

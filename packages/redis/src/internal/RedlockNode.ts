@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Redis } from "ioredis"
+import type { Redis } from "ioredis"
+import { newClient } from "./connect.ts"
 import type { Script } from "./leaseScript.ts"
 import type { Settings } from "./settings.ts"
 
@@ -26,8 +27,8 @@ export class RedlockNode {
   private votesFrom = Infinity
   constructor(settings: NodeSettings) {
     this.settings = settings
-    this.commands = new Redis(settings.options)
-    this.subscriber = new Redis(settings.options)
+    this.commands = newClient(settings.options)
+    this.subscriber = newClient(settings.options)
     // An error event that nobody listens to ends the process; a node that fails has no vote, which is all there is to say.
     for (const client of [this.commands, this.subscriber]) client.on("error", () => {})
     this.commands.on("ready", this.enrol)

@@ -1,4 +1,5 @@
-import { type Cluster, Redis } from "ioredis"
+import type { Cluster, Redis } from "ioredis"
+import { newClient } from "./connect.ts"
 import type { Settings } from "./settings.ts"
 import { slotOf } from "./slots.ts"
 import { type Hearer, Hearers, type Subscriber } from "./Subscriber.ts"
@@ -106,7 +107,7 @@ export class ShardSubscriber implements Subscriber {
 
   private connect(address: string): Node {
     const [, host = "", port] = /^(.*):(\d+)$/.exec(address) ?? []
-    const client = new Redis({ ...this.settings, host, port: Number(port) })
+    const client = newClient({ ...this.settings, host, port: Number(port) })
     const node = { address, client }
     this.nodes.set(address, node)
     let reason: unknown = new Error("the connection was closed")

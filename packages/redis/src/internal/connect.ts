@@ -4,6 +4,14 @@ import type { Lease } from "heddle/coordination"
 import { Cluster, Redis } from "ioredis"
 import type { ClusterSettings, Settings } from "./settings.ts"
 import { unavailable } from "./unavailable.ts"
+import { watchReplies } from "./watchReplies.ts"
+
+/** A connection that fails what is not answered in time. */
+export const newClient = (settings: Settings): Redis => {
+  const client = new Redis(settings)
+  watchReplies(client, settings.replyTimeout)
+  return client
+}
 
 /** Connects to a server; closes the connection with the scope. */
 export const connectOne = (
@@ -11,7 +19,7 @@ export const connectOne = (
   address: string
 ): Effect.Effect<Redis, Lease.StoreUnavailable, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new Redis(settings)),
+    Effect.sync(() => newClient(settings)),
     (client) => Effect.sync(() => client.disconnect())
   ).pipe(Effect.tap((client) => connected(client, "error", address, settings.connectTimeout)))
 
@@ -21,7 +29,12 @@ export const connectCluster = (
   address: string
 ): Effect.Effect<Cluster, Lease.StoreUnavailable, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new Cluster([...nodes], cluster).on("+node", heedAsking)),
+    Effect.sync(() =>
+      new Cluster([...nodes], cluster).on("+node", (client: Redis) => {
+        heedAsking(client)
+        watchReplies(client, node.replyTimeout)
+      })
+    ),
     (client) => Effect.sync(() => client.disconnect())
   ).pipe(
     Effect.tap((client) => connected(client, "node error", address, node.connectTimeout)),

@@ -8,14 +8,14 @@ import type { Options } from "../Redis.ts"
 /** How a connection to a server is made. */
 export type Settings = RedisOptions & {
   readonly connectTimeout: number
-  readonly commandTimeout: number
+  /** How long `watchReplies` waits; ioredis' own timers are not used. */
+  readonly replyTimeout: number
   readonly replyMapping: "legacy"
 }
 
 /** One server, wherever it is. */
 export const settingsOf = (options: Options): Effect.Effect<Settings, Lease.StoreUnavailable> => {
   const { db, host, password, port, tls, url = "redis://localhost", username } = options
-  const commandTimeout = Duration.toMillis(options.commandTimeout ?? "5 seconds")
   return Effect.map(parsed(url), (url) => ({
     ...partsOf(url),
     ...(host === undefined ? {} : { host }),
@@ -25,8 +25,7 @@ export const settingsOf = (options: Options): Effect.Effect<Settings, Lease.Stor
     ...(db === undefined ? {} : { db }),
     ...(tls === undefined ? {} : { tls }),
     connectTimeout: Duration.toMillis(options.connectTimeout ?? "5 seconds"),
-    commandTimeout,
-    socketTimeout: commandTimeout / 2,
+    replyTimeout: Duration.toMillis(options.commandTimeout ?? "5 seconds"),
     disconnectTimeout: 200,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
@@ -56,7 +55,7 @@ export const sentinelSettingsOf = (
       sentinels: sentinels.map(({ host, port }): Partial<SentinelAddress> => ({ host, port })),
       name,
       role: "master",
-      sentinelCommandTimeout: settings.commandTimeout / 2,
+      sentinelCommandTimeout: settings.replyTimeout / 2,
       ...(username === undefined ? {} : { sentinelUsername: username }),
       ...(password === undefined ? {} : { sentinelPassword: password }),
       ...(tls === undefined ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true })
