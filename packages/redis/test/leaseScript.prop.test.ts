@@ -290,6 +290,39 @@ layer(Fixture.layer)((it) => {
       }
     }))
 
+  it.effect("locks that are taken, given back or handed over in one call are told of with one token for each grant", () =>
+    Effect.gen(function*() {
+      const { redis } = yield* Fixture
+      yield* Effect.promise(() => redis.flushall())
+      const machine = new Machine()
+      const claimBy = (session: string) => (resource: string, id: string): Step => [
+        resource,
+        { _tag: "Claim", id: `${id} ${resource}`, session, ttl: 50_000, wait: true, patience: 60_000, ...plain },
+        false
+      ]
+      const release = (resource: string, id: string): Step => [
+        resource,
+        { _tag: "Release", id: `${id} ${resource}`, remember: 0 },
+        false
+      ]
+      const claim = claimBy("s0")
+      const wait = claimBy("s1")
+      const all = ["r0", "r1", "r2", "r3"]
+      let micros = 1_700_000_000_000_000
+      for (
+        const [session, steps] of [
+          ["s0", [claim("r0", "a"), release("r0", "a"), ...all.map((key) => claim(key, "b"))]],
+          ["s0", [claim("r0", "c"), claim("r1", "d")]],
+          ["s1", [wait("r2", "e"), wait("r3", "f")]],
+          ["s0", all.map((key) => release(key, "b"))]
+        ] as const
+      ) {
+        micros += 1000
+        const header = { session, inbox: "inbox:", patience: 60_000, owner: "default" }
+        assert.deepStrictEqual(yield* inScript(header, steps, micros), machine.run(steps, micros))
+      }
+    }))
+
   it.effect("a release that must be remembered is, also when the key of its ended lease is still there", () =>
     Effect.gen(function*() {
       const { redis } = yield* Fixture

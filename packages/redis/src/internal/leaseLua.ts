@@ -18,21 +18,27 @@ export const leaseLua = (time: string, sharded: boolean): string => `
 local args = cjson.decode(ARGV[1])
 local session, inbox, patience, default = args[1], args[2], args[3], args[4]
 ${time}
-local now = micros / 1000
-local spread, call, format, sub, ceil = unpack, redis.call, string.format, string.sub, math.ceil
-local pack, unpack = cmsgpack.pack, cmsgpack.unpack
+local now, stamp = micros / 1000, string.format("%.0f", micros)
+local call, try, mpack, munpack = redis.call, redis.pcall, cmsgpack.pack, cmsgpack.unpack
+local format, sub, find, byte, ceil = string.format, string.sub, string.find, string.byte, math.ceil
 local listened = ${sharded ? "true" : `call("PUBSUB", "NUMPAT") > 0`}
-local states, changed, replies, mine, others = {}, {}, {}, {}, {}
+local states, changed, replies, full, fresh, tail, tailTtl = {}, {}, {}
+-- Grants to waiters of the caller's session, and to others by their session.
+local mine, others
+-- What was handed over last, and to whom: whoever asks for it next in the same call need not read it.
+local passed
 
 -- Claim, renew, release, update, inspect, claim a mutex, resize.
 local length = { 10, 3, 3, 4, 1, 5, 2 }
-${leaseLuaMutex}
-local full
 local at = 5
 for i = 1, #KEYS do
-  local code, key, ok, reply = args[at], KEYS[i], true
-  if not states[key] then ok, reply = pcall(quick, code, key, args[at + 1], at + 2) end
-  if ok and not reply then
+  local code, key, id, reply = args[at], KEYS[i], args[at + 1]
+  -- A loop that is run once, so that it can be broken off.
+  repeat
+    if states[key] then break end
+${leaseLuaMutex}
+  until true
+  if not reply then
     if not full then
       -- All but a mutex in its usual course. Defined in a call only when that call needs it: each local that a function
       -- uses is paid for when the function is made.
@@ -41,9 +47,10 @@ ${leaseLuaState}
 ${leaseLuaSteps}
       end)()
     end
-    ok, reply = pcall(full.step, code, key, args[at + 1], at + 2)
+    local ok, answer = pcall(full.step, code, key, id, at + 2)
+    reply = ok and answer or ${failed("answer")}
   end
-  replies[i] = ok and reply or ${failed("reply")}
+  replies[i] = reply
   at = at + length[code]
 end
 for key, s in pairs(states) do
@@ -57,8 +64,10 @@ end
 if listened then
   for key in pairs(changed) do ${sharded ? noteInShard : note} end
 end
-for to, list in pairs(others) do call("${sharded ? "SPUBLISH" : "PUBLISH"}", inbox .. to, table.concat(list, "\\n")) end
-for _, push in ipairs(mine) do replies[#replies + 1] = "P" .. push end
+if others then
+  for to, lines in pairs(others) do call("${sharded ? "SPUBLISH" : "PUBLISH"}", inbox .. to, lines) end
+end
+if mine then replies[#replies + 1] = mine end
 return table.concat(replies, "\\n")
 `
 

@@ -11,12 +11,13 @@ local function millis(n) return n == math.huge and "Infinity" or format("%.3f", 
 local function left(till) return ceil(till - now) + 1 end
 
 local function tell(to, id, token, ttl)
-  local list = to == session and mine or others[to]
-  if not list then
-    list = {}
-    others[to] = list
+  local grant = id .. " " .. number(token) .. " " .. millis(ttl)
+  if to == session then
+    mine = (mine and mine .. "\\nP" or "P") .. grant
+  else
+    others = others or {}
+    others[to] = (others[to] and others[to] .. "\\n" or "") .. grant
   end
-  list[#list + 1] = id .. " " .. number(token) .. " " .. millis(ttl)
 end
 
 local ID, OWNER, VALUE, PERMITS, TOKEN, SINCE, UNTIL = 1, 2, 3, 4, 5, 6, 7
@@ -33,11 +34,11 @@ local function load(key)
   local holders, gone = {}, {}
   if kind == 193 or kind == 194 then
     local cut = string.find(raw, "\\0", 2, true)
-    local token, owner, value, since, till, tokens, kept = unpack(sub(raw, cut + 1))
+    local token, owner, value, since, till, tokens, kept = munpack(sub(raw, cut + 1))
     s.token, s.kept = token + (tokens or 1) - 1, kept or 0
     holders[1] = { sub(raw, 2, cut - 1), owner, value, 1, token, since, till }
   elseif raw then
-    s.limit, s.named, s.token, s.kept, holders, gone = unpack(raw)
+    s.limit, s.named, s.token, s.kept, holders, gone = munpack(raw)
   end
   for _, holder in ipairs(holders) do
     if holder[UNTIL] > now then
@@ -76,13 +77,13 @@ local function save(s)
   if #s.holders == 1 and s.limit == 1 and s.named == 1 and not next(s.gone) then
     local tokens = s.token - one[TOKEN] + 1
     local usual = s.waiting == 0 and s.token <= micros and tokens == 1
-    local blob = usual and pack(one[TOKEN], one[OWNER], one[VALUE], one[SINCE], one[UNTIL])
-      or pack(one[TOKEN], one[OWNER], one[VALUE], one[SINCE], one[UNTIL], tokens, s.kept)
+    local blob = usual and mpack(one[TOKEN], one[OWNER], one[VALUE], one[SINCE], one[UNTIL])
+      or mpack(one[TOKEN], one[OWNER], one[VALUE], one[SINCE], one[UNTIL], tokens, s.kept)
     call("SET", s.key, (usual and "\\193" or "\\194") .. one[ID] .. "\\0" .. blob, "PX", left(till))
   elseif s.limit ~= s.named then
-    call("SET", s.key, pack(s.limit, s.named, s.token, s.kept, s.holders, s.gone))
+    call("SET", s.key, mpack(s.limit, s.named, s.token, s.kept, s.holders, s.gone))
   elseif till > now then
-    call("SET", s.key, pack(s.limit, s.named, s.token, s.kept, s.holders, s.gone), "PX", left(till))
+    call("SET", s.key, mpack(s.limit, s.named, s.token, s.kept, s.holders, s.gone), "PX", left(till))
   elseif s.found and s.waiting == 0 then
     call("DEL", s.key)
   end
@@ -90,13 +91,13 @@ end
 
 local function waiterOf(s, id)
   local raw = s.waiting > 0 and call("HGET", s.w, id)
-  return raw and { unpack(raw) }
+  return raw and { munpack(raw) }
 end
 
 local function put(s, id, waiter)
   if s.kept < waiter[W_UNTIL] then s.kept, s.stretched = waiter[W_UNTIL] + patience, true end
   s.dirty = true
-  call("HSET", s.w, id, pack(spread(waiter)))
+  call("HSET", s.w, id, mpack(unpack(waiter)))
 end
 
 local function enter(s, id, waiter)
