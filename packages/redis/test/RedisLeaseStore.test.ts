@@ -53,16 +53,17 @@ const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
 const waiting = (resource: string, count: number) =>
   eventually(Effect.map(admin((redis) => redis.hlen(`heddle:{${resource}}:w`)), (now) => now === count))
 
+const calls = Effect.map(
+  admin((redis) => redis.info("commandstats")),
+  (stats) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
+)
+
 const isClaim = (chunk: string) => chunk.includes("evalsha")
 
 describe("a lease store on Redis", () => {
   it.live("renews a hundred leases in one call", () =>
     Effect.gen(function*() {
       const one = yield* store()
-      const calls = Effect.map(
-        admin((redis) => redis.info("commandstats")),
-        (stats) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
-      )
       const resources = Array.from({ length: 100 }, (_, n) => `hundred ${n}`)
       const ttl = "900 millis"
       const leases = yield* Effect.forEach(resources, (resource) => one.claim({ resource, ttl }), {
@@ -77,10 +78,6 @@ describe("a lease store on Redis", () => {
   it.live("takes a free lease and gives it back in one call each, two together in one", () =>
     Effect.gen(function*() {
       const one = yield* store()
-      const calls = Effect.map(
-        admin((redis) => redis.info("commandstats")),
-        (stats) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
-      )
       yield* Effect.flatMap(one.claim({ resource: "calls" }), (lease) => lease.release)
       const before = yield* calls
       let lease = yield* one.claim({ resource: "calls" })
@@ -90,6 +87,21 @@ describe("a lease store on Redis", () => {
       }
       assert.strictEqual((yield* calls) - before, 11)
       yield* lease.release
+    }))
+
+  it.live("gives back at once what it had to wait for: others may wait", () =>
+    Effect.gen(function*() {
+      const one = yield* store({ heartbeat: "10 seconds" })
+      const first = yield* one.claim({ resource: "urgent" })
+      const waiter = yield* Effect.forkScoped(one.claim({ resource: "urgent" }))
+      yield* waiting("urgent", 1)
+      yield* first.release
+      const lease = yield* inTime(Fiber.join(waiter))
+      const before = yield* calls
+      lease.releaseUnsafe()
+      const again = yield* one.claim({ resource: "urgent" })
+      assert.strictEqual((yield* calls) - before, 2)
+      yield* again.release
     }))
 
   it.live("goes on after the server has forgotten its scripts", () =>

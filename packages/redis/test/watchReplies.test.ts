@@ -16,7 +16,8 @@ const watched = (url: string, timeout: number, options: Pick<RedisOptions, "auto
   )
 
 const inTime = Effect.timeout("10 seconds")
-const whyNot = (promise: () => Promise<unknown>) => inTime(Effect.flip(Effect.tryPromise({ try: promise, catch: String })))
+const whyNot = (promise: () => Promise<unknown>) =>
+  inTime(Effect.flip(Effect.tryPromise({ try: promise, catch: String })))
 
 describe("watchReplies", () => {
   it.live("fails a command that cannot be sent for so long, and those that come after it", () =>
@@ -29,7 +30,10 @@ describe("watchReplies", () => {
   it.live("replaces a connection on which nothing comes back, and leaves one alone that owes nothing", () =>
     Effect.gen(function*() {
       const { url } = yield* Servers.redis
-      const [client, idle] = [yield* watched(url, 1000, { autoResendUnfulfilledCommands: false }), yield* watched(url, 1000)]
+      const [client, idle] = [
+        yield* watched(url, 1000, { autoResendUnfulfilledCommands: false }),
+        yield* watched(url, 1000)
+      ]
       yield* inTime(Effect.promise(() => Promise.all([client.ping(), idle.ping()])))
       let closed = 0
       idle.on("close", () => closed++)

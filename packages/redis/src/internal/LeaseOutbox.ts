@@ -57,11 +57,13 @@ export class LeaseOutbox {
     this.around = around
   }
 
-  add(op: Op): void {
+  /** `urgent`: somebody waits for what it does, so it does not wait for what this tick may bring. Only the first of a tick can be. */
+  add(op: Op, urgent = false): void {
     this.queue.push(op)
     if (this.scheduled) return
     this.scheduled = true
-    queueMicrotask(this.flush)
+    queueMicrotask(this.tick)
+    if (urgent) this.flush()
   }
 
   isIdle(): boolean {
@@ -99,8 +101,12 @@ export class LeaseOutbox {
     for (const op of left) op.onFail(new Error("the store is closed"))
   }
 
-  private readonly flush = (): void => {
+  private readonly tick = (): void => {
     this.scheduled = false
+    if (this.queue.length > 0) this.flush()
+  }
+
+  private flush(): void {
     const ops = this.queue
     this.queue = []
     if (this.closed) return ops.forEach((op) => op.onFail(new Error("the store is closed")))

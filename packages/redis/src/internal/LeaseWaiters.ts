@@ -107,6 +107,7 @@ export const proved = (since: number, ttl: number): number => since + ttl * 0.99
 export class LeaseWaiters {
   private readonly around: Surroundings
   private readonly all = new Map<string, Waiter>()
+  private readonly waited = new WeakSet<LeaseBackend.Claim>()
   private beatAt = Infinity
   constructor(around: Surroundings) {
     this.around = around
@@ -118,6 +119,11 @@ export class LeaseWaiters {
       this.all.set(claim.id, waiter)
       this.send(waiter)
     })
+
+  /** Whether it stood in line, so that others may stand there now. */
+  hasWaited(claim: LeaseBackend.Claim): boolean {
+    return this.waited.has(claim)
+  }
 
   /** Takes a claim back; tells for how long (ms) the server must remember it, or undefined if it knows nothing. */
   forget(claim: LeaseBackend.Claim): number | undefined {
@@ -199,7 +205,7 @@ export class LeaseWaiters {
     const rest = reply.slice(1)
     switch (reply[0]) {
       case "G":
-        return this.settle(waiter, rest, sentAt, op.renewed)
+        return this.granted(waiter, rest, sentAt, op.renewed)
       case "Q":
         return this.queued(waiter, rest, sentAt)
       case "E":
@@ -245,6 +251,7 @@ export class LeaseWaiters {
     if (waiter.op === undefined && sentAt < since && since !== Infinity) this.send(waiter)
     if (first === undefined) return
     waiter.answer = undefined
+    this.waited.add(waiter.claim)
     first(Effect.succeed({ _tag: "Queued", granted: this.turn(waiter) }))
   }
 
@@ -255,22 +262,28 @@ export class LeaseWaiters {
     })
   }
 
+  /** `line` is `<id> <token> <ttl>`. */
   private pushed(waiter: Waiter, line: string): void {
-    const grant = line.slice(waiter.claim.id.length + 1)
-    if (BigInt(grant.split(" ", 1)[0] ?? "") < waiter.floor || waiter.outcome !== undefined) return
+    const cut = line.indexOf(" ", waiter.claim.id.length + 1)
+    const token = BigInt(line.slice(waiter.claim.id.length + 1, cut))
+    if (token < waiter.floor || waiter.outcome !== undefined) return
     // Whoever was not heard for so long may have lost its place, and what it pushes is worth nothing.
     if (this.around.now() - waiter.asked > this.around.trustFor) this.confirm(waiter)
-    else this.settle(waiter, grant, waiter.asked)
+    else this.settle(waiter, token, Number(line.slice(cut + 1)), waiter.asked, false)
   }
 
   /** `grant` is `<token>`, or `<token> <ttl>` if what is left of the lease is not what was asked for. */
-  private settle(waiter: Waiter, grant: string, since: number, renewed = false): void {
-    if (waiter.outcome !== undefined) return
+  private granted(waiter: Waiter, grant: string, sentAt: number, renewed: boolean): void {
     const [token = "", left] = grant.split(" ")
-    const until = proved(since, left === undefined ? waiter.claim.ttl : Number(left))
+    this.settle(waiter, BigInt(token), left === undefined ? undefined : Number(left), sentAt, renewed)
+  }
+
+  private settle(waiter: Waiter, token: bigint, left: number | undefined, since: number, renewed: boolean): void {
+    if (waiter.outcome !== undefined) return
+    const until = proved(since, left ?? waiter.claim.ttl)
     const enough = Math.min(waiter.claim.ttl, this.around.patience) / 2
     if (left !== undefined && !renewed && until - this.around.now() < enough) return this.confirm(waiter)
-    this.finish(waiter, Exit.succeed({ _tag: "Granted", token: BigInt(token), until }))
+    this.finish(waiter, Exit.succeed({ _tag: "Granted", token, until }))
   }
 
   /**

@@ -135,7 +135,7 @@ export const redisSteps = (redis: Redis["Service"], options: StepsOptions) =>
         attempts: 0,
         onReply: (reply) => reply[0] === "E" ? onFail(reply.slice(1)) : onReply(),
         onFail
-      })
+      }, waiters.hasWaited(claim))
     const ignore = () => {}
 
     const look = (resource: string) => Effect.map(request(resource, Script.inspect), Script.looked)

@@ -116,10 +116,14 @@ const hold = <A, E, R, A2, E2, E3>(
       metrics.waited(since - start, fiber.context)
       turn?.entered()
       return Effect.onExit(restore(Effect.suspend(() => lease.run(underTurn(turn, section(lease))))), () => {
+        const left = now()
+        const outcome = lease.isAlive() ? "success" : "lost"
+        // Before the books are kept: others wait for it.
+        const rest = door.leave(lease)
         turn?.left()
-        metrics.held(now() - since, fiber.context)
-        metrics.ended(lease.isAlive() ? "success" : "lost", fiber.context)
-        return door.leave(lease)
+        metrics.held(left - since, fiber.context)
+        metrics.ended(outcome, fiber.context)
+        return rest
       })
     }
     const without = (cause: Cause.Cause<ClaimError>) => {

@@ -7,6 +7,7 @@ import type { LeaseStore } from "../LeaseStore.ts"
 export interface Door {
   /** The lease; undefined where it is refused without waiting. */
   enter(restore: Restore): Effect.Effect<Lease | undefined, ClaimError>
+  /** Gives back, or passes on, at once; answers with what there is to wait for then. */
   leave(lease: Lease): Effect.Effect<void, StoreUnavailable>
 }
 
@@ -26,8 +27,11 @@ export const ask = (
 ): Effect.Effect<Lease | undefined, ClaimError> =>
   wait ? store.acquire(request, restore) : Effect.map(store.tryAcquire(request, restore), Option.getOrUndefined)
 
-export const giveBack = (lease: Lease, { confirm }: Wish): Effect.Effect<void, StoreUnavailable> =>
-  confirm === true ? lease.release : Effect.sync(() => lease.releaseUnsafe())
+export const giveBack = (lease: Lease, { confirm }: Wish): Effect.Effect<void, StoreUnavailable> => {
+  if (confirm === true) return lease.release
+  lease.releaseUnsafe()
+  return Effect.void
+}
 
 /** Every caller stands in the store's line for itself. */
 export class ArrivalDoor implements Door {

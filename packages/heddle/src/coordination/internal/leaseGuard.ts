@@ -110,11 +110,17 @@ export const runHeld = <A, E, R>(
       }
       const running = hold.running ??= new Set()
       running.add(interrupt)
-      child.addObserver(() => {
+      let resume: ((exit: Exit.Exit<A, E | LeaseLost>) => void) | undefined
+      child.addObserver((exit) => {
         running.delete(interrupt)
         section.open = false
+        resume?.(settle(exit))
       })
-      const ended = Effect.onInterrupt(restore(Fiber.await(child)), () => Fiber.interrupt(child))
-      return Effect.flatMap(ended, settle)
+      const ended = Effect.callback<A, E | LeaseLost>((ended) => {
+        const exit = child.pollUnsafe()
+        if (exit !== undefined) ended(settle(exit))
+        resume = ended
+      })
+      return Effect.onInterrupt(restore(ended), () => Fiber.interrupt(child))
     })
   )

@@ -44,10 +44,8 @@ export const cohortDoor = (wish: Wish, passes: LockOptions["passes"], now: () =>
       return wait ? found.follow(entry) : Effect.succeed(undefined)
     })
   const leave = (lease: Lease) =>
-    Effect.suspend(() =>
-      mine.pass(lease, now()) === undefined
-        ? Effect.ensuring(giveBack(lease, wish), Effect.sync(() => mine.next(undefined)))
-        : Effect.void
-    )
+    mine.pass(lease, now()) === undefined
+      ? Effect.ensuring(giveBack(lease, wish), Effect.sync(() => mine.next(undefined)))
+      : Effect.void
   return { enter, leave }
 }
