@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Message } from "heddle/messaging"
+import { Pings } from "./internal/Pings.ts"
 import { isAway, unavailable } from "./internal/unavailable.ts"
 
 /**
@@ -106,21 +107,13 @@ const make = (options: Options): Effect.Effect<Nats["Service"], Message.StoreUna
       }
     }
     yield* Effect.forkScoped(Effect.promise(follow), { startImmediately: true })
-    const silent = Effect.suspend(() =>
-      Effect.andThen(
-        Effect.ignore(Effect.tryPromise(() => connection.reconnect())),
-        Effect.fail(failure(new Error("timeout")))
-      )
-    )
     return {
       connection,
       address,
       isUp: () => up,
       commandTimeout: timeout,
       failure,
-      flush: Effect.tryPromise({ try: () => connection.flush(), catch: failure }).pipe(
-        Effect.timeoutOrElse({ duration: timeout, orElse: () => silent })
-      ),
+      flush: new Pings(connection, timeout, failure).answered,
       onAgain: (listener) =>
         Effect.acquireRelease(
           Effect.sync(() => void listeners.add(listener)),

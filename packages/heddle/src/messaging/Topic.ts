@@ -43,9 +43,10 @@ import type { InvalidOption } from "../internal/InvalidOption.ts"
 import type { DeadlineExceeded, MalformedDeadline } from "../resilience/Deadline.ts"
 import * as Broker from "./Broker.ts"
 import type * as BrokerAbility from "./BrokerAbility.ts"
+import { readOnce } from "./internal/readOnce.ts"
 import { decoded, logUndecodable } from "./internal/topicEvents.ts"
 import { callHeaders, served } from "./internal/topicTrace.ts"
-import { workCodec } from "./internal/workCodec.ts"
+import { encodeAll, workCodec } from "./internal/workCodec.ts"
 import {
   type Gap,
   type Headers,
@@ -213,27 +214,28 @@ export type Waits<W extends WhenFull> = "wait" extends W ? BrokerAbility.Backpre
  */
 export const make = <A>({ name, payload }: Options<A>): Topic<A> => {
   const codec = workCodec(payload)
+  const read = readOnce(codec)
   const subjectOf = (at: string | undefined) => at === undefined ? name : `${name}.${at}`
   const publishAll: Topic<A>["publishAll"] = (values, { at, headers } = {}) =>
-    Effect.gen(function*() {
-      const { publish } = yield* Broker.Broker
-      const [payloads, own] = yield* Effect.all([
-        Effect.mapError(Effect.forEach(values, codec.encode), invalid),
-        callHeaders
-      ])
-      const all = headers === undefined ? own : { ...headers, ...own }
-      const subject = subjectOf(at)
-      yield* publish(payloads.map((payload) => ({ subject, payload, headers: all })))
-    })
+    Effect.flatMap(
+      Broker.Broker,
+      ({ publish }) =>
+        Effect.flatMap(callHeaders, (own) =>
+          Effect.flatMapEager(Effect.mapErrorEager(encodeAll(codec, values), invalid), (payloads) => {
+            const all = headers === undefined ? own : { ...headers, ...own }
+            const subject = subjectOf(at)
+            return publish(payloads.map((payload) => ({ subject, payload, headers: all })))
+          }))
+    )
   const typed = <R>(
     subscription: Broker.Subscription,
     { onUndecodable = logUndecodable }: SubscribeOptions<WhenFull, R>
   ): Subscription<A, R> => {
     return {
-      events: decoded(subscription, codec, onUndecodable, (_event): _event is Received<A> | Gap => true),
+      events: decoded(subscription, read, onUndecodable, (_event): _event is Received<A> | Gap => true),
       messages: decoded(
         subscription,
-        codec,
+        read,
         onUndecodable,
         (event): event is Received<A> => event._tag === "Message"
       ),

@@ -149,9 +149,10 @@ export const remaining: Effect.Effect<number> = Effect.withFiber((fiber) =>
  * @category hops
  * @since 0.1.0
  */
-export const headers: Effect.Effect<Readonly<Record<string, string>>> = Effect.map(
-  remaining,
-  (left): Record<string, string> => left === Infinity ? {} : { "heddle-timeout": String(Math.floor(left)) }
+export const headers: Effect.Effect<Readonly<Record<string, string>>> = Effect.withFiber((fiber) =>
+  fiber.getRef(Current).at === Infinity
+    ? noHeaders
+    : Effect.map(remaining, (left) => ({ "heddle-timeout": String(Math.floor(left)) }))
 )
 
 /**
@@ -219,6 +220,8 @@ interface Span {
 const Current = Context.Reference<Span>("heddle/Deadline", {
   defaultValue: () => ({ at: Infinity, budget: Infinity, hops: [], inside: [] })
 })
+
+const noHeaders = Effect.succeed<Readonly<Record<string, string>>>(Object.freeze({}))
 
 /** Runs an effect where its caller's deadline is the earlier one. */
 const at = <A, E, R>(self: Effect.Effect<A, E, R>, span: Span): Effect.Effect<A, E, R> => {

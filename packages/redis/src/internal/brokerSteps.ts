@@ -3,6 +3,7 @@ import type * as Scope from "effect/Scope"
 import { BrokerBackend, Message } from "heddle/messaging"
 import type { Redis } from "../Redis.ts"
 import { readMessage, writeMessage } from "./brokerFrame.ts"
+import { oneWrite } from "./oneWrite.ts"
 import type { Hearer } from "./Subscriber.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -24,7 +25,13 @@ export const brokerSteps = (
   }
   const steps: BrokerBackend.Steps = {
     publish: (messages) =>
-      Effect.asVoid(Effect.tryPromise({ try: () => Promise.all(messages.map(send)), catch: failure })),
+      Effect.asVoid(Effect.tryPromise({
+        try: () => {
+          oneWrite(commands)
+          return Promise.all(messages.map(send))
+        },
+        catch: failure
+      })),
     subscribe: ({ inlet, pattern }) => {
       const wild = /[*>]/.test(pattern)
       if (wild && subscriber.sharded) return Effect.fail(noPatterns)

@@ -7,7 +7,7 @@ import { LogStore } from "../LogStore.ts"
 import { consuming } from "./logConsume.ts"
 import { appendedTally } from "./logMetrics.ts"
 import { callHeaders } from "./topicTrace.ts"
-import { type WorkCodec, workCodec } from "./workCodec.ts"
+import { encodeAll, type WorkCodec, workCodec } from "./workCodec.ts"
 
 export const makeLog = <A>({ name, payload, retention }: Options<A>): Log<A> => {
   const codec = workCodec(payload)
@@ -15,7 +15,7 @@ export const makeLog = <A>({ name, payload, retention }: Options<A>): Log<A> => 
   const appendAll = (values: ReadonlyArray<A>, { headers }: AppendOptions = {}) =>
     Effect.gen(function*() {
       const { append } = yield* LogStore
-      const payloads = yield* Effect.mapError(Effect.forEach(values, codec.encode), invalid)
+      const payloads = yield* Effect.mapErrorEager(encodeAll(codec, values), invalid)
       const own = yield* callHeaders
       const all = headers === undefined ? own : { ...headers, ...own }
       const offsets = yield* append(name, payloads.map((payload) => ({ payload, headers: all })), retention)

@@ -1,36 +1,40 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import type { Subscription } from "../Broker.ts"
 import type { Gap, Message, SubscriberTooSlow } from "../Message.ts"
 import type { Received, Undecodable } from "../Topic.ts"
-import type { WorkCodec } from "./workCodec.ts"
+import type { Read } from "./readOnce.ts"
+import { isDone } from "./workCodec.ts"
 
 /** What a subscription hears, as values, as far as it is wanted. What is no value goes to the sink. */
 export const decoded = <A, R, B extends Received<A> | Gap>(
   { events }: Subscription,
-  codec: WorkCodec<A>,
+  read: Read<A>,
   sink: (undecodable: Undecodable) => Effect.Effect<void, never, R>,
   wanted: (event: Received<A> | Gap) => event is B
 ): Stream.Stream<B, SubscriberTooSlow, R> => {
   const one = (event: Message | Gap): Effect.Effect<Received<A> | Gap | undefined, never, R> => {
     if (event._tag === "Gap") return Effect.succeed(event)
+    const found = read(event)
+    if (isDone(found) && Exit.isSuccess(found)) return Effect.succeed(found.value)
     const { headers, payload, subject } = event
-    return Effect.matchEffect(codec.decode(payload), {
-      onSuccess: (value) => Effect.succeed({ _tag: "Message" as const, value, subject, headers }),
-      onFailure: (reason) => Effect.as(sink({ subject, payload, headers, reason }), undefined)
-    })
+    return Effect.catch((reason: string) => Effect.as(sink({ subject, payload, headers, reason }), undefined))(found)
   }
-  // One stage in place of three: most of what a message costs is the way from stage to stage.
+  // One stage in place of three, and no step of its own for what needs no effect.
   return Stream.transformPull(events, (pull) => {
     const next: Pull.Pull<Arr.NonEmptyReadonlyArray<B>, SubscriberTooSlow, void, R> = Effect.flatMap(
       pull,
-      (found) =>
-        Effect.flatMap(Effect.forEach(found, one), (all) => {
+      (found) => {
+        const [first] = found
+        const all = found.length === 1 ? Effect.mapEager(one(first), Arr.of) : Effect.forEach(found, one)
+        return Effect.flatMapEager(all, (all) => {
           const values = all.filter((event): event is B => event !== undefined && wanted(event))
           return Arr.isReadonlyArrayNonEmpty(values) ? Effect.succeed(values) : next
         })
+      }
     )
     return Effect.succeed(next)
   })

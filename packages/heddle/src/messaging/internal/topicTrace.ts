@@ -5,10 +5,10 @@ import type { Headers } from "../Message.ts"
 import { parentOf, traceHeaders } from "./workTrace.ts"
 
 /** Where the publisher is in a trace, and the time it has left. */
-export const callHeaders: Effect.Effect<Headers> = Effect.zipWith(
-  traceHeaders,
-  Deadline.headers,
-  (trace, deadline) => ({ ...trace, ...deadline })
+export const callHeaders: Effect.Effect<Headers> = Effect.withFiber((fiber) =>
+  isTraced(fiber)
+    ? Effect.zipWith(traceHeaders, Deadline.headers, (trace, deadline) => ({ ...trace, ...deadline }))
+    : Deadline.headers
 )
 
 /** Work on a message, below where it was published and within the time that its publisher had. */
