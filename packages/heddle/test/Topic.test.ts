@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { Broker, RequestReply, Topic } from "heddle/messaging"
@@ -70,6 +71,36 @@ describe("Topic", () => {
       )
       assert.deepStrictEqual(counts, [["memory", "published", 3], ["memory", "received", 6], ["memory", "dropped", 2]])
     }).pipe(provided, Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("a message is read once for all who hear it, by each topic with its own schema, also where that takes an effect", () =>
+    Effect.gen(function*() {
+      let read = 0
+      const counted = SchemaGetter.transform((text: string) => {
+        read++
+        return Number(text)
+      })
+      const later = SchemaGetter.transformEffect((text: string) => Effect.as(Effect.yieldNow, Number(text) * 2))
+      const back = SchemaGetter.transform(String)
+      const payload = (decode: SchemaGetter.Getter<number, string>) =>
+        Schema.String.pipe(Schema.decodeTo(Schema.Number, { decode, encode: back }))
+      const counts = Topic.make({ name: "n", payload: payload(counted) })
+      const slow = Topic.make({ name: "n", payload: payload(later) })
+      const heard = yield* Effect.all([
+        counts.subscribe(),
+        counts.subscribe({ at: ">" }),
+        counts.subscribe(),
+        slow.subscribe(),
+        slow.subscribe()
+      ])
+      yield* counts.publishAll([1, 2])
+      const values = yield* Effect.forEach(
+        heard.filter((_, at) => at !== 1),
+        ({ messages }) =>
+          Effect.map(Stream.runCollect(Stream.take(messages, 2)), (all) => all.map(({ value }) => value))
+      )
+      assert.deepStrictEqual(values, [[1, 2], [1, 2], [2, 4], [2, 4]])
+      assert.strictEqual(read, 2)
+    }).pipe(provided))
 
   it.effect("refuses all of a batch if one cannot be encoded", () =>
     Effect.gen(function*() {

@@ -25,8 +25,10 @@ import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage } from "amqp
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { Broker, type BrokerBackend, Message } from "heddle/messaging"
 import { createHash } from "node:crypto"
+import { Confirms } from "./internal/Confirms.ts"
 import * as RabbitMq from "./RabbitMq.ts"
 
 /**
@@ -105,6 +107,11 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
     const { failure, keep, step } = rabbit
     const exchange = `${prefix}.topics`
     let publisher: ConfirmChannel | undefined
+    const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
+    const confirms = new Confirms(exchange, failure, (over, late) =>
+      run(Effect.forkScoped(
+        Effect.catch((error: Message.StoreUnavailable) => Effect.sync(() => late(error)))(step(() => over))
+      )))
     yield* keep((connection) => connection.createConfirmChannel(), (channel) =>
       Effect.andThen(
         step(() => channel.assertExchange(exchange, "topic", { durable: true })),
@@ -125,7 +132,7 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
           const channel = publisher
           const why = rabbit.blocked() ?? (channel === undefined ? "disconnected" : undefined)
           if (channel === undefined || why !== undefined) return Effect.fail(failure(new Error(why)))
-          return step(() => confirmed(channel, exchange, messages))
+          return confirms.publish(channel, messages)
         }),
       subscribe: ({ group, inlet, pattern }) => {
         const setUp = (channel: Channel, again: boolean) =>
@@ -156,31 +163,22 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
     return steps
   })
 
-const confirmed = (channel: ConfirmChannel, exchange: string, messages: ReadonlyArray<Message.Message>) =>
-  new Promise<void>((resolve, reject) => {
-    let left = messages.length
-    const confirm = (error: unknown) => {
-      if (error !== null) reject(error)
-      else if (--left === 0) resolve()
-    }
-    for (const { headers, payload, subject } of messages) {
-      const content = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-      channel.publish(exchange, subject, content, { headers }, confirm)
-    }
-  })
-
 const messageOf = ({ content, fields, properties }: ConsumeMessage): Message.Message => ({
   _tag: "Message",
   subject: fields.routingKey,
   payload: content,
-  headers: Object.fromEntries(
-    Object.entries(properties.headers ?? {}).flatMap(([name, value]: [string, unknown]) =>
-      typeof value === "string" || typeof value === "number" || typeof value === "boolean"
-        ? [[name, String(value)]]
-        : []
-    )
-  )
+  headers: properties.headers === undefined ? {} : headersOf(properties.headers)
 })
+
+const headersOf = (found: Readonly<Record<string, unknown>>): Message.Headers => {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(found)) {
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+      headers[name] = String(value)
+    }
+  }
+  return headers
+}
 
 /** `#` stands for none as well, and `>` does not. */
 const keyOf = (pattern: string): string => pattern.replace(/>$/, "*.#")

@@ -102,7 +102,8 @@ export interface SubscribeOptions<W extends WhenFull = WhenFull, R = never> {
 }
 
 /**
- * A value that was told.
+ * A value that was told. It is read once for all subscriptions of a topic in one process that are told of the same message, as far as the
+ * backend tells them together: nobody may change it.
  *
  * @category models
  * @since 0.1.0
