@@ -153,6 +153,7 @@ describe("Log interrupted at every step", () => {
           }
           assert.strictEqual(finished.size, entries.length)
           yield* Fiber.interrupt(consuming)
-        }).pipe(Effect.provideContext(services))
+        }).pipe(Effect.provideContext(services)),
+      target: "all"
     }), 120_000)
 })

@@ -10,6 +10,7 @@ import type { InvalidOption } from "../../internal/InvalidOption.ts"
 import type { Entry } from "../Log.ts"
 import type { ConsumerReplaced, Entry as Raw, From, StoreUnavailable, Trimmed, Undecodable } from "../LogEntry.ts"
 import { type Consumer, LogStore, type ReadError, type Reading } from "../LogStore.ts"
+import { LogHands } from "./logHands.ts"
 import { type CommitTally, commitTally, type ConsumedTally, consumedTally } from "./logMetrics.ts"
 import { LogPrefix } from "./logPrefix.ts"
 import { below } from "./topicTrace.ts"
@@ -48,17 +49,15 @@ export const consuming = <A, E, R, EU, RU, ET, RT>(job: Consuming<A, E, R, EU, R
         (trimmed) => Stream.unwrap(Effect.map(Effect.andThen(onTrimmed(trimmed), oldest), entriesOf))
       )
     const tally = consumedTally(context, log)
-    const work = entriesOf(reading).pipe(
-      Stream.mapEffect((entry) => Effect.map(progress.begin(entry.offset), (finish) => ({ entry, finish }))),
-      Stream.mapEffect(
-        ({ entry, finish }) => Effect.andThen(worked(job, tally, entry), Effect.sync(finish)),
-        { concurrency, unordered: true }
-      ),
-      Stream.runDrain
-    )
-    return yield* Effect.raceFirst(Effect.andThen(work, Effect.never), progress.run).pipe(
-      Effect.onExit(() => progress.last)
-    )
+    const working = Effect.gen(function*() {
+      const hands = new LogHands<E | EU>(concurrency, yield* Effect.scope)
+      const work = Stream.runForEach(entriesOf(reading), (entry) =>
+        Effect.flatMap(progress.begin(entry.offset), (finish) => hands.take(worked(job, tally, entry), finish)))
+      const ended = Effect.raceFirst(hands.failed, progress.run)
+      return yield* Effect.raceFirst(Effect.andThen(work, Effect.never), ended)
+    })
+    return yield* Effect.onExit(Effect.scoped(working), () =>
+      progress.last)
   })
 
 const worked = <A, E, R, EU, RU>(
