@@ -326,7 +326,7 @@ describe("LogTail", () => {
       const seen: Array<bigint> = []
       const fiber = yield* Effect.forkChild(
         Stream.runForEach(
-          tail("l", { offset: 1n, exact: true }),
+          tail("l", { offset: 1n, since: 1n }),
           ({ offset }) => Effect.sync(() => void seen.push(offset))
         )
       )
@@ -353,7 +353,7 @@ describe("LogTail", () => {
         page: () => Effect.fail(++tries < 3 ? "away" : "never"),
         refusal: (error) => error === "never" ? refused : undefined
       })
-      const fiber = yield* Effect.forkChild(Effect.flip(Stream.runDrain(tail("l", { offset: 1n, exact: true }))))
+      const fiber = yield* Effect.forkChild(Effect.flip(Stream.runDrain(tail("l", { offset: 1n, since: 1n }))))
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* Fiber.join(fiber), refused)
       assert.strictEqual(tries, 3)

@@ -31,15 +31,15 @@ export interface Kept {
 }
 
 /**
- * A place in a log, before the entry with that offset or a greater one. `exact`: all entries from there on are wanted, and if some
- * are gone that is told. Else it begins with the first that is kept.
+ * A place in a log, before the entry with that offset or a greater one. All entries from `since` on are wanted, and if some are gone that is
+ * told; before it, it begins with the first that is kept. `since` is the end that the log had when the place was found, or the offset itself.
  *
  * @category backends
  * @since 0.1.0
  */
 export interface Place {
   readonly offset: bigint
-  readonly exact: boolean
+  readonly since: bigint
 }
 
 /**

@@ -51,13 +51,14 @@ export class LogMachine {
   }
 
   place(from: Exclude<From, { offset: bigint }>): Place {
-    if (from === "oldest") return { offset: this.oldest, exact: false }
-    if (from === "end") return { offset: this.last + 1n, exact: true }
+    const since = this.last + 1n
+    if (from === "oldest") return { offset: this.oldest, since }
+    if (from === "end") return { offset: since, since }
     if ("last" in from) {
-      return { offset: this.last + 1n - BigInt(Math.min(from.last, this.entries.length)), exact: false }
+      return { offset: since - BigInt(Math.min(from.last, this.entries.length)), since }
     }
     const found = this.entries.find(({ time }) => time >= from.time)
-    return { offset: found?.offset ?? this.last + 1n, exact: false }
+    return { offset: found?.offset ?? since, since }
   }
 
   /** The entries from an offset on, so many at most. */

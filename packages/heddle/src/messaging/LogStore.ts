@@ -166,7 +166,7 @@ const make = <E, R>(
         const wrong = checkLog(log) ?? checkFrom(from)
         if (wrong !== undefined) return Effect.fail(wrong)
         const found = typeof from === "object" && "offset" in from
-          ? Effect.succeed({ offset: from.offset, exact: true })
+          ? Effect.succeed({ offset: from.offset, since: from.offset })
           : place(log, from)
         return Effect.map(found, (place) => ({ offset: place.offset, entries: tail(log, place) }))
       }),

@@ -48,7 +48,7 @@ const pause = 100
  */
 export const tail = ({ listen, page, recheck, refusal }: Surroundings): Steps["tail"] => (log, place) =>
   Stream.unwrap(Effect.gen(function*() {
-    let { exact, offset } = place
+    let { offset, since } = place
     const news = Latch.makeUnsafe(false)
     const word = recheck === Infinity ? news.await : Effect.timeoutOption(news.await, recheck)
     yield* listen(log, () => void news.openUnsafe())
@@ -64,11 +64,14 @@ export const tail = ({ listen, page, recheck, refusal }: Surroundings): Steps["t
       Effect.flatMap((found) => {
         if (found === undefined) return pull
         if (found._tag === "Gone") {
-          if (exact) return Effect.fail(new Trimmed({ log, requested: offset, oldest: found.oldest }))
+          const requested = offset < since ? since : offset
+          if (offset >= since || found.oldest > since) {
+            return Effect.fail(new Trimmed({ log, requested, oldest: found.oldest }))
+          }
           offset = found.oldest
           return pull
         }
-        exact = true
+        since = offset
         const last = found.entries.at(-1)
         if (last === undefined) return Effect.andThen(word, pull)
         offset = last.offset + 1n

@@ -84,11 +84,11 @@ export const logReader = (
   const { stream } = namesOf(prefix, log)
   return Stream.unwrap(Effect.gen(function*() {
     let next = place.offset
-    let { exact } = place
+    let { since } = place
     let asking: Asking | undefined
     let inbox: Subscription | undefined
     let consumer = ""
-    const gone = (oldest: bigint) => new LogEntry.Trimmed({ log, requested: next, oldest })
+    const gone = (oldest: bigint) => new LogEntry.Trimmed({ log, requested: next < since ? since : next, oldest })
 
     const leave = Effect.sync(() => {
       inbox?.unsubscribe()
@@ -101,9 +101,10 @@ export const logReader = (
       yield* leave
       const { state: { first_seq, last_seq } } = yield* streams.info(log)
       const oldest = BigInt(Math.max(1, first_seq))
-      if (exact && (next < oldest || next > BigInt(last_seq + 1))) return yield* Effect.fail(gone(oldest))
+      const isGone = next < since ? since < oldest : next < oldest || next > BigInt(last_seq + 1)
+      if (isGone) return yield* Effect.fail(gone(oldest))
       next = next < oldest ? oldest : next
-      exact = true
+      since = next
       const fresh = new Asking()
       const made = yield* attempt(() =>
         manager.consumers.add(stream, {

@@ -100,19 +100,19 @@ export class LogStreams {
     return Effect.flatMap(this.info(log), ({ state: { first_seq, last_seq } }) => {
       const end = last_seq + 1
       const first = Math.min(Math.max(1, first_seq), end)
-      const at = (seq: number, exact = false) => ({ offset: BigInt(seq), exact })
+      const at = (seq: number) => ({ offset: BigInt(seq), since: BigInt(end) })
       if (from === "oldest") return Effect.succeed(at(first))
-      if (from === "end") return Effect.succeed(at(end, true))
+      if (from === "end") return Effect.succeed(at(end))
       if ("last" in from) return Effect.succeed(at(Math.max(first, end - from.last)))
-      return Effect.map(this.since(log, from.time), (count) => at(Math.max(first, end - count)))
+      return Effect.map(this.firstSince(log, from.time), (seq) => at(Math.max(first, Math.min(seq, end))))
     })
   }
 
-  /** How many entries are as young as that. */
-  private since(log: string, time: number): Effect.Effect<number, unknown> {
+  /** The first entry that is as young as that, or the one that comes. */
+  private firstSince(log: string, time: number): Effect.Effect<number, unknown> {
     const { stream } = namesOf(this.prefix, log)
     const { consumers } = this.manager
-    if (time > latest) return Effect.succeed(0)
+    if (time > latest) return Effect.succeed(Infinity)
     return Effect.acquireUseRelease(
       attempt(() =>
         consumers.add(stream, {
@@ -121,7 +121,7 @@ export class LogStreams {
           opt_start_time: new Date(time).toISOString()
         })
       ),
-      ({ num_pending }) => Effect.succeed(num_pending),
+      ({ delivered }) => Effect.succeed(delivered.stream_seq + 1),
       ({ name }) => Effect.ignore(attempt(() => consumers.delete(stream, name)))
     )
   }

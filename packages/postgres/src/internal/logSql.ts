@@ -84,13 +84,14 @@ left join lateral (
   ) p where p.before < 1000000
 ) e on true
 order by e.place`,
-    oldest: `select coalesce((select min(e.place) from ${s}.log_entry e where e.log = $1), ${end})`,
-    end: `select ${end}`,
+    /** Log. This one and the next three answer an offset, and the one after the last. */
+    oldest: `select coalesce((select min(e.place) from ${s}.log_entry e where e.log = $1), ${end}), ${end}`,
+    end: `select ${end}, ${end}`,
     /** Log, microseconds since 1970. */
-    time: `select least($2::int8, ${end})`,
+    time: `select least($2::int8, ${end}), ${end}`,
     /** Log, how many. */
     last: `select coalesce((select min(n.place) from (select e.place from ${s}.log_entry e where e.log = $1
-  order by e.place desc limit $2::int8) n), ${end})`,
+  order by e.place desc limit $2::int8) n), ${end}), ${end}`,
     /** Log, consumer. Answers the token and the position or null. */
     attach: `
 insert into ${s}.log_consumer as c (log, name, token) values ($1, $2, ${serverClock})

@@ -53,7 +53,7 @@ export const logSteps = (
         failure
       }),
       place: (log, from) => {
-        const at = (rows: Rows) => ({ offset: numberOf(rows[0]?.[0]) ?? 1n, exact: from === "end" })
+        const at = ([row = []]: Rows) => ({ offset: numberOf(row[0]) ?? 1n, since: numberOf(row[1]) ?? 1n })
         if (typeof from === "string") return ask(sql[from], [log], at)
         return "last" in from
           ? ask(sql.last, [log, String(from.last)], at)

@@ -9,7 +9,7 @@
  * ARGV: the operation and what it takes.
  * - `append`, channel, count to keep or "", age to keep in microseconds or "", then headers and payload of each: answers the offsets.
  * - `read`, from, how many at most: answers `F` and the entries, or `X` and the first offset that is kept.
- * - `place`, what, which number: answers an offset.
+ * - `place`, what, which number: answers an offset, and the one after the last.
  * - `attach`, name: answers the token, and the position or "".
  * - `commit`, name, token, offset: answers 1, or 0 where another has the name.
  * - `position`, name: answers the position or "".
@@ -73,10 +73,11 @@ local function newest(count)
 end
 
 function steps.place(what, n)
-  if what == "last" then return newest(tonumber(n)) end
-  if what == "time" then return number(math.min(tonumber(n), last + 1)) end
+  local since = number(last + 1)
+  if what == "last" then return { newest(tonumber(n)), since } end
+  if what == "time" then return { number(math.min(tonumber(n), last + 1)), since } end
   local first = what == "oldest" and redis.call("XRANGE", LOG, "-", "+", "COUNT", 1)[1]
-  return first and offsetOf(first) or number(last + 1)
+  return { first and offsetOf(first) or since, since }
 end
 
 function steps.position(name) return redis.call("HGET", META, "p:" .. name) or "" end

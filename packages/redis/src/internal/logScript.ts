@@ -60,6 +60,11 @@ const textOf = (reply: Reply | undefined): string => Buffer.isBuffer(reply) ? re
 export const offsetOf = (reply: Reply | undefined): bigint => BigInt(textOf(reply))
 export const offsetsOf = (reply: Reply): ReadonlyArray<bigint> => listOf(reply).map(offsetOf)
 
+export const placeOf = (reply: Reply): LogBackend.Place => {
+  const [offset, since] = listOf(reply)
+  return { offset: offsetOf(offset), since: offsetOf(since) }
+}
+
 export const positionOf = (reply: Reply | undefined): bigint | undefined => {
   const text = textOf(reply)
   return text === "" ? undefined : BigInt(text)

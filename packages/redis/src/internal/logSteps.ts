@@ -49,8 +49,7 @@ export const logSteps = (
   const steps: LogBackend.Steps = {
     append: (log, entries, keep) =>
       ask(log, Script.append(logKeys(prefix, log).channel, entries, keep), Script.offsetsOf),
-    place: (log, from) =>
-      ask(log, Script.place(from), (reply) => ({ offset: Script.offsetOf(reply), exact: from === "end" })),
+    place: (log, from) => ask(log, Script.place(from), Script.placeOf),
     tail: LogTail.tail({
       recheck,
       refusal,

@@ -81,6 +81,24 @@ export const logReadingLaws = (law: LogLaw): void => {
       assert.strictEqual(coming.offset, (yield* store.read(log, "end")).offset)
     }))
 
+  law(
+    "who begins at a time while others append sees nothing that is older",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        yield* append(store, log, numbers(10))
+        yield* Effect.sleep(20)
+        const [late] = yield* Effect.flatMap(
+          Effect.andThen(append(store, log, ["late"]), store.read(log, { last: 1 })),
+          ({ entries }) => inTime("it is read", Stream.runCollect(Stream.take(entries, 1)))
+        )
+        const appending = yield* Effect.forkScoped(Effect.forever(append(store, log, ["more", "more"])))
+        for (let turn = 0; turn < 40; turn++) {
+          assert.deepStrictEqual(yield* read(store, log, { time: late?.time ?? 0 }, 1), ["late"])
+        }
+        yield* Fiber.interrupt(appending)
+      })
+  )
+
   law("logs are kept apart", ({ log, store }) =>
     Effect.gen(function*() {
       yield* append(store, log, ["a"])

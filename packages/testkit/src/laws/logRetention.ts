@@ -61,6 +61,32 @@ export const logRetentionLaws = (law: LogLaw): void => {
     }))
 
   law(
+    "who has a place and reads it late is told where entries behind it are gone that came after, and begins with the first that is kept else",
+    ({ log, store }) =>
+      Effect.gen(function*() {
+        const empty = yield* store.read(log, "oldest")
+        const [first = 0n] = yield* append(store, log, numbers(400))
+        const kept = yield* store.read(log, "oldest")
+        yield* append(store, log, numbers(20, 400), { count: 200 })
+        yield* gone(store, log, first)
+        const upTo = Stream.takeUntil(kept.entries, (entry) => textOf(entry) === "419")
+        const found = Array.from(yield* inTime("the rest is read", Stream.runCollect(upTo)), textOf)
+        assert.isTrue(found.length >= 200 && found.length < 420)
+        assert.deepStrictEqual(found, numbers(found.length, 420 - found.length))
+        const places = yield* Effect.forEach(
+          ["oldest", "end", { last: 3 }, { time: 0 }] satisfies ReadonlyArray<LogEntry.From>,
+          (from) => store.read(log, from)
+        )
+        const [after = 0n] = yield* append(store, log, numbers(400, 420), { count: 10 })
+        yield* gone(store, log, after)
+        for (const { entries } of [...places, empty]) {
+          const error = yield* inTime("it is refused", Effect.flip(Stream.runHead(entries)))
+          assert.strictEqual(error._tag, "Trimmed")
+        }
+      })
+  )
+
+  law(
     "a reader that is too slow for what is kept is told so, and passes over nothing",
     ({ log, store }) =>
       Effect.gen(function*() {
