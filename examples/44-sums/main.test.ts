@@ -4,16 +4,18 @@ import { Servers } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type { JobStore } from "heddle/messaging"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { inject } from "vitest"
 import type { Backend, Shared } from "./backend.ts"
+import type { Crew } from "./crew.ts"
 import { fibers } from "./fibers.ts"
 import * as Memory from "./memory.ts"
 import { processes } from "./processes.ts"
-import { garbage } from "./queues.ts"
+import { garbage, queuesOf } from "./queues.ts"
 import * as RabbitMq from "./rabbitmq.ts"
 import * as Redis from "./redis.ts"
 import { addTogether, isRight, type Report } from "./together.ts"
@@ -47,6 +49,24 @@ describe("memory", () => {
       assert.match(said.join("\n"), /worker 3 was interrupted/)
       assert.isFalse(isRight({ ...report, sums: new Map([...report.sums, [7, 0]]) }))
       assert.isFalse(isRight({ ...report, sums: new Map([...report.sums].slice(1)) }))
+    }).pipe(Effect.provide(Memory.layer())))
+
+  it.live("AC-40.3: a sum that is told twice counts once, and the first is kept", () =>
+    Effect.gen(function*() {
+      const { said: _, ...scene } = options()
+      const { sums } = queuesOf(scene.run)
+      // As after a worker that died when it had told a sum and its pair was not done; that it is another one shows which is kept.
+      const told = sums.enqueueAll([{ number: 1, sum: -1 }, { number: 1, sum: -1 }])
+      const crew: Crew<never, JobStore.JobStore> = {
+        ...fibers,
+        start: (order) =>
+          order._tag === "Work" ? Effect.andThen(Effect.orDie(told), fibers.start(order)) : fibers.start(order)
+      }
+      const report = yield* addTogether(crew, { ...scene, kill: false })
+      assert.strictEqual(report.sums.size, 100)
+      assert.isAbove(report.told, 100)
+      assert.strictEqual(report.sums.get(1), -1)
+      assert.isTrue(isRight({ ...report, sums: new Map([...report.sums, [1, 10]]) }))
     }).pipe(Effect.provide(Memory.layer())))
 })
 
