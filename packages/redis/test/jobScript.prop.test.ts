@@ -9,8 +9,9 @@ import { Redis } from "ioredis"
 import * as Script from "../src/internal/jobScript.ts"
 import { jobKeys } from "../src/internal/jobSteps.ts"
 import type { Args, Reply } from "../src/internal/kvScript.ts"
+import { pack, unpack } from "../src/internal/msgpack.ts"
 
-const script = Script.scriptWith("at = 3\nlocal micros = tonumber(ARGV[3])")
+const script = Script.scriptWith("local micros = tonumber(ARGV[4])")
 const { keys, start } = jobKeys("test", "queue")
 
 class Fixture extends Context.Service<Fixture, { readonly redis: Redis }>()("test/Fixture") {
@@ -35,11 +36,11 @@ const subjectOf = (redis: Redis): JobTwin.Subject => {
           ...keys,
           start,
           JobBackend.level,
-          now * 1000,
-          ...steps.flat()
+          pack(steps),
+          now * 1000
         ])
       ),
-      (answers) => answers as ReadonlyArray<Reply>
+      (reply) => Script.listOf(unpack(reply as Buffer))
     )
   const one = <A>(now: number, args: Args, read: (reply: Reply) => A) =>
     Effect.map(all(now, [args]), ([reply = null]) => read(reply))
@@ -48,16 +49,12 @@ const subjectOf = (redis: Redis): JobTwin.Subject => {
     claim: (now, claim) => one(now, Script.claim(claim), (reply) => Script.claimedOf(reply).found),
     extend: (now, held) =>
       one(now, Script.extend([{ ...held, queue: "queue" }]), (reply) => Script.flagsOf(reply)[0] === true),
-    settle: (now, ends) =>
-      Effect.map(
-        all(now, ends.map(({ held, settlement }) => Script.settle(held, settlement))),
-        (replies) => replies.map(Script.settledOf)
-      ),
+    settle: (now, ends) => one(now, Script.settle(ends), Script.settledOf),
     report: (now, held, value) => one(now, Script.report(held, value), (reply) => Script.countOf(reply) === 1),
     cancel: (now, id) =>
       one(now, Script.cancel(id), (reply) => {
         const token = Script.cancelledOf(reply)
-        return token === undefined ? "none" : token === "" ? "waiting" : "claimed"
+        return token === undefined ? "none" : token === 0 ? "waiting" : "claimed"
       }),
     redrive: (now, ids) => one(now, Script.redrive(ids), Script.countOf),
     purge: (now, what) => one(now, Script.purge(what), Script.countOf),

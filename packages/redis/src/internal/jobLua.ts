@@ -17,16 +17,17 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  * 9. a zset of the unfinished jobs that have a key, at score 0: `<length>:<key>:` and a member as above.
  *
  * ARGV: what the channels and the keys of outcomes begin with, how much a level of priority is worth, then the operations as
- * `jobScript` writes them. Answers one answer an operation.
+ * `jobScript` writes them, packed. Answers one answer an operation, packed: a packed list costs less than its parts, at either end.
  *
- * The channel `<start>:news` is told when there is something to claim, or something ends earlier than before; `<start>:job:<id>` when the
- * job has reported or ended. An outcome that nobody keeps, and somebody follows, is kept for a minute as `<start>:end:<id>`.
+ * The channel `<start>:news` is told when there is something to claim, or something ends earlier than before; `<start>:job:<id>`, where
+ * somebody has asked for the outcome, when the job has reported or ended. An outcome that nobody keeps, and somebody follows, is kept
+ * for a minute as `<start>:end:<id>`.
  *
  * `sharded`: for the node of a cluster, which publishes in the slot of the keys.
  */
 export const jobLua = (time: string, sharded: boolean): string => `
 local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES = unpack(KEYS)
-local start, level, at = ARGV[1], tonumber(ARGV[2]), 2
+local start, level, args, at = ARGV[1], tonumber(ARGV[2]), cmsgpack.unpack(ARGV[3]), 0
 ${time}
 local now = math.floor(micros / 1000)
 local publish = "${sharded ? "SPUBLISH" : "PUBLISH"}"
@@ -36,14 +37,16 @@ local seq, token, paused = tonumber(known[1]) or 0, tonumber(known[2]) or 0, kno
 local firstSeq, firstToken = seq, token
 local arg = function()
   at = at + 1
-  return ARGV[at]
+  return args[at]
 end
-local count = function() return tonumber(arg()) end
 local optional = function()
   local has, value = arg(), arg()
-  if has == "1" then return value end
-  return nil
+  return has == 1 and value
 end
+
+-- What stands where in a job: a list packs in a third of the time of a table with names. What is not there is false.
+local STATE, SEQ, READYAT, ENQUEUED, ATTEMPTS, MOST, KEEP, PRIORITY, TOKEN, KEY, HEADERS, OWNER, FOLLOWED, PROGRESS, CAUSE, PROBLEM,
+  KIND, RESULT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 
 local function earliest()
   local one = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")[2]
@@ -56,13 +59,22 @@ local soonest, grew = earliest(), false
 local function many(command, key, list)
   for i = 1, #list, 1000 do redis.call(command, key, unpack(list, i, math.min(i + 999, #list))) end
 end
+local function each(key, ids)
+  if #ids <= 1000 then return redis.call("HMGET", key, unpack(ids)) end
+  local all = {}
+  for i = 1, #ids, 1000 do
+    for j, value in ipairs(redis.call("HMGET", key, unpack(ids, i, math.min(i + 999, #ids)))) do all[i + j - 1] = value end
+  end
+  return all
+end
 -- Jobs that have ended and are not kept: those of settlements that follow each other go together.
-local gone, ids = {}, {}
+local gone, ids, members = {}, {}, {}
 local function sweep()
   if #ids == 0 then return end
+  many("ZREM", CLAIMED, members)
   many("HDEL", JOBS, ids)
   many("HDEL", PAYLOADS, ids)
-  gone, ids = {}, {}
+  gone, ids, members = {}, {}, {}
 end
 
 local function load(id)
@@ -70,7 +82,6 @@ local function load(id)
   return packed and cmsgpack.unpack(packed)
 end
 local function save(id, job) redis.call("HSET", JOBS, id, cmsgpack.pack(job)) end
-local function memberOf(id, job) return string.format("%016.0f", job.seq) .. id end
 local function idOf(member) return string.sub(member, 17) end
 local function lineOf(key) return #key .. ":" .. key .. ":" end
 local function firstOf(key)
@@ -80,28 +91,28 @@ local function firstOf(key)
 end
 
 local function place(id, job)
-  local member = memberOf(id, job)
-  if job.ready > now then
-    redis.call("ZADD", DELAYED, number(job.ready), member)
-  elseif job.key == "" or firstOf(job.key) == member then
-    redis.call("ZADD", READY, number(job.ready - job.priority * level), member)
+  local member = job[SEQ] .. id
+  if job[READYAT] > now then
+    redis.call("ZADD", DELAYED, number(job[READYAT]), member)
+  elseif job[KEY] == "" or firstOf(job[KEY]) == member then
+    redis.call("ZADD", READY, number(job[READYAT] - job[PRIORITY] * level), member)
     grew = true
   end
 end
 
 local function wait(id, job)
-  job.state = "waiting"
+  job[STATE] = "waiting"
   save(id, job)
   place(id, job)
 end
 
 local function rank(job)
   seq = seq + 1
-  job.seq = seq
+  job[SEQ] = string.format("%016.0f", seq)
 end
 
 local function line(id, job)
-  if job.key ~= "" then redis.call("ZADD", LINES, 0, lineOf(job.key) .. memberOf(id, job)) end
+  if job[KEY] ~= "" then redis.call("ZADD", LINES, 0, lineOf(job[KEY]) .. job[SEQ] .. id) end
 end
 
 local function follow(key)
@@ -109,18 +120,18 @@ local function follow(key)
   if not first then return end
   local id = idOf(first)
   local job = load(id)
-  if job and job.state == "waiting" then wait(id, job) end
+  if job and job[STATE] == "waiting" then wait(id, job) end
 end
 
 local function leave(id, job)
-  if job.key == "" then return end
-  local member = memberOf(id, job)
-  local wasFirst = firstOf(job.key) == member
-  redis.call("ZREM", LINES, lineOf(job.key) .. member)
-  if wasFirst then follow(job.key) end
+  if job[KEY] == "" then return end
+  local member = job[SEQ] .. id
+  local wasFirst = firstOf(job[KEY]) == member
+  redis.call("ZREM", LINES, lineOf(job[KEY]) .. member)
+  if wasFirst then follow(job[KEY]) end
 end
 
-local function tell(id) return redis.call(publish, start .. ":job:" .. id, "") end
+local function tell(id, job) return job[FOLLOWED] and redis.call(publish, start .. ":job:" .. id, "") or 0 end
 
 local function forget(id)
   redis.call("HDEL", JOBS, id)
@@ -130,33 +141,35 @@ local function forget(id)
 end
 
 local function unplace(id, job)
-  local member = memberOf(id, job)
-  if job.state == "claimed" then return redis.call("ZREM", CLAIMED, member) end
+  local member = job[SEQ] .. id
+  if job[STATE] == "claimed" then return redis.call("ZREM", CLAIMED, member) end
   redis.call("ZREM", READY, member)
   redis.call("ZREM", DELAYED, member)
 end
 
 local function die(id, job, cause, problem)
   unplace(id, job)
-  job.state, job.cause, job.problem = "dead", cause, problem
+  job[STATE], job[CAUSE], job[PROBLEM] = "dead", cause, problem
   save(id, job)
   redis.call("ZADD", DEAD, redis.call("HINCRBY", META, "died", 1), id)
   leave(id, job)
-  tell(id)
+  tell(id, job)
 end
 
 local function finish(id, job, kind, result)
-  unplace(id, job)
-  job.state, job.kind, job.result = "ended", kind, result
-  if job.keep > 0 then
+  if job[KEEP] > 0 then
+    unplace(id, job)
+    job[STATE], job[KIND], job[RESULT] = "ended", kind, result
     save(id, job)
     redis.call("HDEL", PAYLOADS, id)
-    redis.call("ZADD", ENDED, number(now + job.keep), id)
-    tell(id)
+    redis.call("ZADD", ENDED, number(now + job[KEEP]), id)
+    tell(id, job)
   else
+    if job[STATE] == "claimed" then members[#members + 1] = job[SEQ] .. id else unplace(id, job) end
+    job[STATE] = "ended"
     gone[id] = true
     ids[#ids + 1] = id
-    if tell(id) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
+    if tell(id, job) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
   end
   leave(id, job)
 end
@@ -172,10 +185,10 @@ local function advance()
     redis.call("ZREM", CLAIMED, member)
     local id = idOf(member)
     local job = load(id)
-    if job and job.attempts < job.most then
+    if job and job[ATTEMPTS] < job[MOST] then
       wait(id, job)
     elseif job then
-      die(id, job, "its claim expired, and it has had all of its " .. job.attempts .. " attempts", nil)
+      die(id, job, "its claim expired, and it has had all of its " .. job[ATTEMPTS] .. " attempts", false)
     end
   end
 end
@@ -183,7 +196,7 @@ end
 local function held()
   local id, token = arg(), arg()
   local job = load(id)
-  if job and job.state == "claimed" and job.token == token then return id, job end
+  if job and job[STATE] == "claimed" and job[TOKEN] == token then return id, job end
   return id, nil
 end
 
@@ -192,13 +205,15 @@ local function some(value)
   return 0, ""
 end
 
+local answers = {}
+local function answer(value) answers[#answers + 1] = value end
+
 ${jobLuaSteps}
 advance()
-local answers = {}
-while at < #ARGV do
+while at < #args do
   local op = arg()
   if op ~= "settle" then sweep() end
-  answers[#answers + 1] = ops[op]()
+  ops[op]()
 end
 sweep()
 if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
@@ -206,5 +221,5 @@ if token > firstToken then redis.call("HSET", META, "token", number(token)) end
 if (grew and not paused and redis.call("ZCARD", READY) > 0) or earliest() < soonest then
   redis.call(publish, start .. ":news", "")
 end
-return answers
+return cmsgpack.pack(answers)
 `

@@ -1,130 +1,168 @@
-/** The operations of `jobLua`, each of which reads its own arguments and answers once. */
+/** The operations of `jobLua`, each of which reads its own arguments and answers once. Enqueues that follow each other go together. */
 export const jobLuaSteps = `
 local ops = {}
 
 ops.enqueue = function()
-  local added, payloads, places = {}, {}, {}
-  for i = 1, count() do
-    local id, payload = arg(), arg()
-    local job = { headers = arg(), key = arg(), priority = count(), ready = now + count(), most = count(), keep = count(),
-      enqueued = now, attempts = 0, token = "", owner = "", state = "waiting" }
-    rank(job)
-    added[i] = redis.call("HSETNX", JOBS, id, cmsgpack.pack(job))
-    if added[i] == 1 then
-      payloads[#payloads + 1] = id
-      payloads[#payloads + 1] = payload
-      if job.key == "" and job.ready <= now then
-        places[#places + 1] = job.ready - job.priority * level
-        places[#places + 1] = memberOf(id, job)
-        grew = true
-      else
-        line(id, job)
-        place(id, job)
+  local counts, jobs, names, payloads = {}, {}, {}, {}
+  repeat
+    counts[#counts + 1] = arg()
+    for _ = 1, counts[#counts] do
+      local id, payload, headers, most, keep, more = arg(), arg(), arg(), arg(), arg(), arg()
+      local key, priority, delay = "", 0, 0
+      if more == 1 then key, priority, delay = arg(), arg(), arg() end
+      local job = { "waiting", "", now + delay, now, 0, most, keep, priority, 0, key, headers, "", false }
+      rank(job)
+      jobs[#jobs + 1], names[#names + 1], payloads[#payloads + 1] = job, id, payload
+    end
+    local again = args[at + 1] == "enqueue"
+    if again then at = at + 1 end
+  until not again
+  local known = #names > 0 and each(JOBS, names) or {}
+  local seen, packed, bodies, places, keyed, n = {}, {}, {}, {}, {}, 0
+  for _, total in ipairs(counts) do
+    local added = {}
+    for i = 1, total do
+      n = n + 1
+      local id, job = names[n], jobs[n]
+      added[i] = 0
+      if not known[n] and not seen[id] then
+        added[i], seen[id] = 1, true
+        packed[#packed + 1] = id
+        packed[#packed + 1] = cmsgpack.pack(job)
+        bodies[#bodies + 1] = id
+        bodies[#bodies + 1] = payloads[n]
+        if job[KEY] == "" and job[READYAT] <= now then
+          places[#places + 1] = number(job[READYAT] - job[PRIORITY] * level)
+          places[#places + 1] = job[SEQ] .. id
+          grew = true
+        else
+          keyed[#keyed + 1] = n
+        end
       end
     end
+    answer(added)
   end
-  many("HSET", PAYLOADS, payloads)
+  many("HSET", JOBS, packed)
+  many("HSET", PAYLOADS, bodies)
   many("ZADD", READY, places)
-  return added
+  for _, n in ipairs(keyed) do
+    line(names[n], jobs[n])
+    place(names[n], jobs[n])
+  end
 end
 
 ops.claim = function()
-  local max, ttl, owner = count(), count(), arg()
+  local max, ttl, owner = arg(), arg(), arg()
   local found, jobs, places, chosen = {}, {}, {}, {}
-  local members = paused and {} or redis.call("ZPOPMIN", READY, max)
-  for i = 1, #members, 2 do chosen[#chosen + 1] = idOf(members[i]) end
+  local first = paused and {} or redis.call("ZRANGE", READY, 0, max - 1)
+  for i, member in ipairs(first) do chosen[i] = idOf(member) end
   if #chosen > 0 then
-    local packed, payloads = redis.call("HMGET", JOBS, unpack(chosen)), redis.call("HMGET", PAYLOADS, unpack(chosen))
+    redis.call("ZREMRANGEBYRANK", READY, 0, #chosen - 1)
+    local packed, payloads = each(JOBS, chosen), each(PAYLOADS, chosen)
+    local over = number(now + ttl)
     for i, id in ipairs(chosen) do
       local job = cmsgpack.unpack(packed[i])
       token = math.max(token + 1, micros)
-      job.state, job.token, job.owner, job.attempts, job.progress = "claimed", number(token), owner, job.attempts + 1, nil
+      job[STATE], job[TOKEN], job[OWNER], job[ATTEMPTS], job[PROGRESS] = "claimed", token, owner, job[ATTEMPTS] + 1, nil
       jobs[2 * i - 1], jobs[2 * i] = id, cmsgpack.pack(job)
-      places[2 * i - 1], places[2 * i] = now + ttl, members[2 * i - 1]
-      found[i] = { id, job.token, job.attempts, job.most, job.key, payloads[i], job.headers, now - job.enqueued }
+      places[2 * i - 1], places[2 * i] = over, first[i]
+      found[i] = { id, token, job[ATTEMPTS], job[MOST], job[KEY], payloads[i], job[HEADERS], now - job[ENQUEUED] }
     end
     many("HSET", JOBS, jobs)
     many("ZADD", CLAIMED, places)
   end
   local next = earliest()
-  return { next == math.huge and -1 or math.max(next - now, 0), found }
+  answer({ next == math.huge and -1 or math.max(next - now, 0), found })
 end
 
 ops.extend = function()
   local known = {}
-  for i = 1, count() do
+  for i = 1, arg() do
     local id, job = held()
-    local ttl = count()
+    local ttl = arg()
     known[i] = job and 1 or 0
-    if job then redis.call("ZADD", CLAIMED, number(now + ttl), memberOf(id, job)) end
+    if job then redis.call("ZADD", CLAIMED, number(now + ttl), job[SEQ] .. id) end
   end
-  return known
+  answer(known)
 end
 
+-- A letter for each: completed, handed back, retried, dead, or lost.
 ops.settle = function()
-  local id, job = held()
-  local kind = arg()
-  if kind == "C" then
-    local result = optional()
-    if not job then return "Lost" end
-    finish(id, job, "C", result)
-    return "Completed"
-  elseif kind == "H" then
-    if not job then return "Lost" end
-    job.attempts = job.attempts - 1
-    redis.call("ZREM", CLAIMED, memberOf(id, job))
-    wait(id, job)
-    return "HandedBack"
+  local names, tokens, kinds, delays, values, problems = {}, {}, {}, {}, {}, {}
+  for i = 1, arg() do
+    names[i], tokens[i], kinds[i] = arg(), arg(), arg()
+    if kinds[i] == "C" then
+      values[i] = optional()
+    elseif kinds[i] ~= "H" then
+      delays[i], values[i], problems[i] = arg(), arg(), optional()
+    end
   end
-  local delay, cause, problem = count(), arg(), optional()
-  if not job then return "Lost" end
-  if kind == "D" or job.attempts >= job.most then
-    die(id, job, cause, problem)
-    return "Dead"
+  local packed, jobs, told = each(JOBS, names), {}, {}
+  for i, id in ipairs(names) do
+    local job = jobs[id]
+    if job == nil then
+      job = not gone[id] and packed[i] and cmsgpack.unpack(packed[i])
+      jobs[id] = job
+    end
+    local kind = kinds[i]
+    if not job or job[STATE] ~= "claimed" or job[TOKEN] ~= tokens[i] then
+      kind = "L"
+    elseif kind == "C" then
+      finish(id, job, "C", values[i])
+    elseif kind == "H" then
+      job[ATTEMPTS] = job[ATTEMPTS] - 1
+      redis.call("ZREM", CLAIMED, job[SEQ] .. id)
+      wait(id, job)
+    elseif kind == "D" or job[ATTEMPTS] >= job[MOST] then
+      kind = "D"
+      die(id, job, values[i], problems[i])
+    else
+      redis.call("ZREM", CLAIMED, job[SEQ] .. id)
+      job[READYAT] = now + delays[i]
+      wait(id, job)
+    end
+    told[i] = kind
   end
-  redis.call("ZREM", CLAIMED, memberOf(id, job))
-  job.ready = now + delay
-  wait(id, job)
-  return "Retried"
+  answer(table.concat(told))
 end
 
 ops.dead = function()
   local letters = {}
-  for i, id in ipairs(redis.call("ZRANGE", DEAD, 0, count() - 1)) do
+  for i, id in ipairs(redis.call("ZRANGE", DEAD, 0, arg() - 1)) do
     local job = load(id)
-    letters[i] = { id, job.key, redis.call("HGET", PAYLOADS, id), job.headers, job.attempts, job.cause, some(job.problem) }
+    letters[i] = { id, job[KEY], redis.call("HGET", PAYLOADS, id), job[HEADERS], job[ATTEMPTS], job[CAUSE], some(job[PROBLEM]) }
   end
-  return letters
+  answer(letters)
 end
 
 ops.redrive = function()
-  local named, chosen = count(), {}
-  for i = 1, named do chosen[arg()] = true end
+  local named, chosen = arg(), {}
+  for _ = 1, named do chosen[arg()] = true end
   local driven = 0
   for _, id in ipairs(redis.call("ZRANGE", DEAD, 0, -1)) do
     if named < 0 or chosen[id] then
       local job = load(id)
       redis.call("ZREM", DEAD, id)
-      job.attempts, job.cause, job.problem, job.ready = 0, nil, nil, now
+      job[ATTEMPTS], job[CAUSE], job[PROBLEM], job[READYAT] = 0, false, false, now
       rank(job)
       line(id, job)
       wait(id, job)
       driven = driven + 1
     end
   end
-  return driven
+  answer(driven)
 end
 
 ops.purge = function()
   if arg() == "dead" then
     local ids = redis.call("ZRANGE", DEAD, 0, -1)
     for _, id in ipairs(ids) do forget(id) end
-    return #ids
+    return answer(#ids)
   end
   local gone, keys, many = {}, {}, 0
   local function take(id)
     local job = not gone[id] and load(id)
-    if not job or job.state ~= "waiting" then return end
+    if not job or job[STATE] ~= "waiting" then return end
     gone[id] = job
     many = many + 1
   end
@@ -137,42 +175,42 @@ ops.purge = function()
   for id, job in pairs(gone) do
     unplace(id, job)
     forget(id)
-    if job.key ~= "" then
-      redis.call("ZREM", LINES, lineOf(job.key) .. memberOf(id, job))
-      keys[job.key] = true
+    if job[KEY] ~= "" then
+      redis.call("ZREM", LINES, lineOf(job[KEY]) .. job[SEQ] .. id)
+      keys[job[KEY]] = true
     end
-    tell(id)
+    tell(id, job)
   end
   for key in pairs(keys) do follow(key) end
-  return many
+  answer(many)
 end
 
 ops.inspect = function()
   local job = load(arg())
-  if not job then return {} end
-  local state = job.state
-  if state == "waiting" and job.ready > now then state = "delayed" end
-  return { state, job.attempts, job.key, state == "claimed" and job.owner or "" }
+  if not job then return answer({}) end
+  local state = job[STATE]
+  if state == "waiting" and job[READYAT] > now then state = "delayed" end
+  answer({ state, job[ATTEMPTS], job[KEY], state == "claimed" and job[OWNER] or "" })
 end
 
 ops.stats = function()
   local delayed, claimed = redis.call("ZCARD", DELAYED), redis.call("ZCARD", CLAIMED)
   local dead = redis.call("ZCARD", DEAD)
   local waiting = redis.call("HLEN", JOBS) - delayed - claimed - dead - redis.call("ZCARD", ENDED)
-  return { waiting, delayed, claimed, dead, paused and 1 or 0 }
+  answer({ waiting, delayed, claimed, dead, paused and 1 or 0 })
 end
 
 ops.cancel = function()
   local id = arg()
   local job = load(id)
-  if not job or (job.state ~= "waiting" and job.state ~= "claimed") then return { 0, "" } end
-  local token = job.state == "claimed" and job.token or ""
-  finish(id, job, "X", nil)
-  return { 1, token }
+  if not job or (job[STATE] ~= "waiting" and job[STATE] ~= "claimed") then return answer({ 0, 0 }) end
+  local token = job[STATE] == "claimed" and job[TOKEN] or 0
+  finish(id, job, "X", false)
+  answer({ 1, token })
 end
 
 ops.pause = function()
-  if arg() == "1" then
+  if arg() == 1 then
     redis.call("HSET", META, "paused", 1)
     paused = "1"
   else
@@ -180,17 +218,17 @@ ops.pause = function()
     paused = false
     grew = true
   end
-  return 1
+  answer(1)
 end
 
 ops.report = function()
   local id, job = held()
   local value = arg()
-  if not job then return 0 end
-  job.progress = value
+  if not job then return answer(0) end
+  job[PROGRESS] = value
   save(id, job)
-  tell(id)
-  return 1
+  tell(id, job)
+  answer(1)
 end
 
 ops.outcome = function()
@@ -198,12 +236,17 @@ ops.outcome = function()
   local job = load(id)
   if not job then
     local packed = redis.call("GET", start .. ":end:" .. id)
-    if not packed then return { "U" } end
+    if not packed then return answer({ "U" }) end
     local left = cmsgpack.unpack(packed)
-    return { left[1], some(left[2]) }
+    return answer({ left[1], some(left[2]) })
   end
-  if job.state == "dead" then return { "D", job.cause, some(job.problem) } end
-  if job.state == "ended" then return { job.kind, some(job.result) } end
-  return { "P", some(job.progress) }
+  if job[STATE] == "dead" then return answer({ "D", job[CAUSE], some(job[PROBLEM]) }) end
+  if job[STATE] == "ended" then return answer({ job[KIND], some(job[RESULT]) }) end
+  -- Who asks hears the channel already.
+  if not job[FOLLOWED] then
+    job[FOLLOWED] = true
+    save(id, job)
+  end
+  answer({ "P", some(job[PROGRESS]) })
 end
 `

@@ -21,12 +21,23 @@ export const jobScript: Script = scriptWith(serverTime)
 export const shardedJobScript: Script = scriptWith(serverTime, true)
 
 const toBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-const optional = (bytes: Uint8Array | undefined): Args => bytes === undefined ? [0, ""] : [1, toBuffer(bytes)]
+const pushOptional = (args: Array<string | number | Buffer>, bytes: Uint8Array | undefined): void => {
+  if (bytes === undefined) args.push(0, "")
+  else args.push(1, toBuffer(bytes))
+}
+
+/** Most jobs have no headers. */
+const packHeaders = (headers: Job.Headers): string => {
+  for (const _ in headers) return JSON.stringify(headers)
+  return ""
+}
 
 export const enqueue = (entries: ReadonlyArray<JobBackend.Entry>): Args => {
   const args: Array<string | number | Buffer> = ["enqueue", entries.length]
   for (const { delay, headers, id, keep, key, maxAttempts, payload, priority } of entries) {
-    args.push(id, toBuffer(payload), JSON.stringify(headers), key ?? "", priority, delay, maxAttempts, keep)
+    args.push(id, toBuffer(payload), packHeaders(headers), maxAttempts, keep)
+    if (key === undefined && priority === 0 && delay === 0) args.push(0)
+    else args.push(1, key ?? "", priority, delay)
   }
   return args
 }
@@ -39,23 +50,28 @@ export const claim = ({ max, owner, ttl }: Pick<JobBackend.Claim, "max" | "owner
 export const extend = (held: ReadonlyArray<JobBackend.Held>): Args => [
   "extend",
   held.length,
-  ...held.flatMap(({ id, token, ttl }) => [id, String(token), ttl])
+  ...held.flatMap(({ id, token, ttl }) => [id, Number(token), ttl])
 ]
-export const settle = (
-  { id, token }: Pick<JobBackend.Held, "id" | "token">,
-  settlement: JobBackend.Settlement
-): Args => {
-  const head = ["settle", id, String(token)]
-  switch (settlement._tag) {
-    case "Completed":
-      return [...head, "C", ...optional(settlement.result)]
-    case "HandedBack":
-      return [...head, "H"]
-    case "Retry":
-      return [...head, "R", settlement.delay, settlement.failure.cause, ...optional(settlement.failure.error)]
-    case "Dead":
-      return [...head, "D", 0, settlement.failure.cause, ...optional(settlement.failure.error)]
+
+/** Ends claims, for each of which `settledOf` reads a letter. */
+export const settle = (ends: ReadonlyArray<Ending>): Args => {
+  const args: Array<string | number | Buffer> = ["settle", ends.length]
+  for (const { held: { id, token }, settlement } of ends) {
+    args.push(id, Number(token), letters[settlement._tag])
+    if (settlement._tag === "Completed") pushOptional(args, settlement.result)
+    else if (settlement._tag !== "HandedBack") {
+      args.push(settlement._tag === "Retry" ? settlement.delay : 0, settlement.failure.cause)
+      pushOptional(args, settlement.failure.error)
+    }
   }
+  return args
+}
+const letters = { Completed: "C", HandedBack: "H", Retry: "R", Dead: "D" } as const
+
+/** A claim and how it ends. */
+export interface Ending {
+  readonly held: Pick<JobBackend.Held, "id" | "token">
+  readonly settlement: JobBackend.Settlement
 }
 export const dead = (limit: number): Args => ["dead", limit]
 export const redrive = (ids: ReadonlyArray<string> | undefined): Args => ["redrive", ids?.length ?? -1, ...ids ?? []]
@@ -67,12 +83,12 @@ export const pause = (paused: boolean): Args => ["pause", paused ? 1 : 0]
 export const report = ({ id, token }: Pick<JobBackend.Held, "id" | "token">, value: Uint8Array): Args => [
   "report",
   id,
-  String(token),
+  Number(token),
   toBuffer(value)
 ]
 export const outcome = (id: string): Args => ["outcome", id]
 
-const listOf = (reply: Reply | undefined): ReadonlyArray<Reply> => Array.isArray(reply) ? reply : []
+export const listOf = (reply: Reply | undefined): ReadonlyArray<Reply> => Array.isArray(reply) ? reply : []
 const textOf = (reply: Reply | undefined): string => Buffer.isBuffer(reply) ? reply.toString() : ""
 /** Copied: a part of the reply would keep all of it. */
 const bytesOf = (reply: Reply | undefined): Uint8Array => new Uint8Array(Buffer.isBuffer(reply) ? reply : [])
@@ -82,7 +98,11 @@ const failureOf = (cause: Reply | undefined, has: Reply | undefined, reply: Repl
   return error === undefined ? { cause: textOf(cause) } : { cause: textOf(cause), error }
 }
 const keyOf = (reply: Reply | undefined): string | undefined => textOf(reply) || undefined
-const headersOf = (reply: Reply | undefined): Job.Headers => JSON.parse(textOf(reply)) as Job.Headers
+const none: Job.Headers = Object.freeze({})
+const headersOf = (reply: Reply | undefined): Job.Headers => {
+  const text = textOf(reply)
+  return text === "" ? none : JSON.parse(text) as Job.Headers
+}
 
 export const flagsOf = (reply: Reply): ReadonlyArray<boolean> => listOf(reply).map((one) => one === 1)
 export const countOf = (reply: Reply): number => Number(reply)
@@ -98,7 +118,7 @@ export const claimedOf = (reply: Reply): { readonly next: number; readonly found
       const [id, token, attempt, maxAttempts, key, payload, headers, age] = listOf(one)
       return {
         id: textOf(id),
-        token: BigInt(textOf(token)),
+        token: BigInt(Number(token)),
         attempt: Number(attempt),
         maxAttempts: Number(maxAttempts),
         key: keyOf(key),
@@ -110,17 +130,18 @@ export const claimedOf = (reply: Reply): { readonly next: number; readonly found
   }
 }
 
-export const settledOf = (reply: Reply): JobBackend.Settled => {
-  const word = textOf(reply)
-  switch (word) {
-    case "Completed":
-    case "Retried":
-    case "Dead":
-    case "HandedBack":
-      return word
-    default:
-      return "Lost"
-  }
+const ends: ReadonlyMap<number, JobBackend.Settled> = new Map([
+  [0x43, "Completed"],
+  [0x52, "Retried"],
+  [0x44, "Dead"],
+  [0x48, "HandedBack"]
+])
+
+/** What became of each end. */
+export const settledOf = (reply: Reply): ReadonlyArray<JobBackend.Settled> => {
+  const all: Array<JobBackend.Settled> = []
+  if (Buffer.isBuffer(reply)) { for (const letter of reply) all.push(ends.get(letter) ?? "Lost") }
+  return all
 }
 
 export const lettersOf = (reply: Reply): ReadonlyArray<Job.DeadLetter> =>
@@ -151,10 +172,10 @@ export const statsOf = (reply: Reply): Job.Stats => {
   return { waiting, delayed, claimed, dead, paused: paused === 1 }
 }
 
-/** The token of the claim that is over, "" where there was none; undefined where there was no job. */
-export const cancelledOf = (reply: Reply): string | undefined => {
+/** The token of the claim that is over, 0 where there was none; undefined where there was no job. */
+export const cancelledOf = (reply: Reply): number | undefined => {
   const [known, token] = listOf(reply)
-  return known === 1 ? textOf(token) : undefined
+  return known === 1 ? Number(token) : undefined
 }
 
 /** How the job stands: what was reported last, or how it has ended. */

@@ -12,6 +12,7 @@ import type { Args, Reply } from "./kvScript.ts"
 import { escape } from "./leaseKeys.ts"
 import { proved } from "./LeaseWaiters.ts"
 import { listen } from "./listen.ts"
+import { pack, unpack } from "./msgpack.ts"
 import { isReply, isUnsent, passes } from "./passes.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -66,12 +67,11 @@ export const jobSteps = (
         now,
         ring: (instant) => alarm.ring(instant),
         send: (ops, onReplies, onFail) => {
-          const rest: Array<string | number | Buffer> = [...head]
-          for (const { args } of ops) for (const arg of args) rest.push(arg)
+          const rest = [...head, pack(ops.map(({ args }) => args))]
           const call = (command: "evalsha" | "eval", what: string): void => {
             const sentAt = now()
             commands.callBuffer(command, [what, ...rest]).then(
-              (replies) => onReplies(replies as ReadonlyArray<Reply>, sentAt),
+              (reply) => onReplies(Script.listOf(unpack(reply as Buffer)), sentAt),
               (error: unknown) =>
                 command === "evalsha" && error instanceof Error && error.message.startsWith("NOSCRIPT")
                   ? call("eval", script.lua)
@@ -104,7 +104,10 @@ export const jobSteps = (
     }
 
     const handBackUnsafe = (held: ReadonlyArray<JobBackend.Held>) => {
-      for (const one of held) outboxOf(one.queue).send(Script.settle(one, { _tag: "HandedBack" }), ignore, ignore)
+      for (const [queue, those] of Map.groupBy(held, ({ queue }) => queue)) {
+        const ends = those.map((held) => ({ held, settlement: { _tag: "HandedBack" } }) as const)
+        outboxOf(queue).send(Script.settle(ends), ignore, ignore)
+      }
     }
 
     const extend: JobBackend.Steps["extend"] = (held) =>
@@ -122,6 +125,25 @@ export const jobSteps = (
         (all) => {
           const untils = new Map<JobBackend.Held, number | undefined>(all.flat())
           return held.map((one) => untils.get(one))
+        }
+      )
+
+    const settle: JobBackend.Steps["settle"] = (ends) =>
+      Effect.map(
+        Effect.forEach(
+          groupsOf(ends),
+          (group) =>
+            Effect.match(request(group.queue, Script.settle(group.ends), Script.settledOf, { size: group.size }), {
+              onFailure: (error) => group.ends.map((end) => [end, error] as const),
+              onSuccess: (all) => group.ends.map((end, at) => [end, all[at] ?? "Lost"] as const)
+            }),
+          { concurrency: "unbounded" }
+        ),
+        (groups) => {
+          const [only] = groups
+          if (groups.length === 1 && only !== undefined) return only.map(([, settled]) => settled)
+          const all = new Map<JobBackend.Ending, JobBackend.Settled | Lease.StoreUnavailable>(groups.flat())
+          return ends.map((end) => all.get(end) ?? "Lost")
         }
       )
 
@@ -170,9 +192,7 @@ export const jobSteps = (
         handBackUnsafe
       }),
       extend,
-      settle: JobBackend.settleEach((held, settlement) =>
-        request(held.queue, Script.settle(held, settlement), Script.settledOf)
-      ),
+      settle,
       handBackUnsafe,
       deadLetters: (queue, limit) => request(queue, Script.dead(limit), Script.lettersOf),
       redrive: (queue, ids) => request(queue, Script.redrive(ids), Script.countOf),
@@ -181,7 +201,7 @@ export const jobSteps = (
       stats: (queue) => request(queue, Script.stats, Script.statsOf),
       cancel: (queue, id) =>
         Effect.map(request(queue, Script.cancel(id), Script.cancelledOf), (token) => {
-          if (token !== undefined && token !== "") revoked({ queue, id, token: BigInt(token) })
+          if (token !== undefined && token > 0) revoked({ queue, id, token: BigInt(token) })
           return token !== undefined
         }),
       setPaused: (queue, paused) => request(queue, Script.pause(paused), ignore),
@@ -194,6 +214,36 @@ const ignore = () => {}
 
 const sizeOf = (entries: ReadonlyArray<JobBackend.Entry>): number =>
   entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+
+interface Group {
+  readonly queue: string
+  readonly ends: Array<JobBackend.Ending>
+  size: number
+}
+
+/** Those that end in one operation: of one queue, and with not many more bytes of results than a mebibyte. */
+const groupsOf = (ends: ReadonlyArray<JobBackend.Ending>): ReadonlyArray<Group> => {
+  const open = new Map<string, Group>()
+  const all: Array<Group> = []
+  for (const end of ends) {
+    const { held: { queue }, settlement } = end
+    let group = open.get(queue)
+    if (group === undefined || group.size >= mebibyte) {
+      group = { queue, ends: [], size: 0 }
+      open.set(queue, group)
+      all.push(group)
+    }
+    group.ends.push(end)
+    const bytes = settlement._tag === "Completed"
+      ? settlement.result
+      : settlement._tag === "HandedBack"
+      ? undefined
+      : settlement.failure.error
+    group.size += bytes?.length ?? 0
+  }
+  return all
+}
+const mebibyte = 1_048_576
 
 const fateOf = (error: unknown): KvOutbox.Fate =>
   isReply(error) && !passes(error.message) ? "refused" : isReply(error) || isUnsent(error) ? "undone" : "lost"
