@@ -62,12 +62,15 @@ const pause = 100
 const farewell = "1 second"
 
 /**
- * How an operation is sent. Default: it may be sent again, and carries no values.
+ * How an operation is sent. Default: it may be sent again, carries no values, and is sent with those of its tick.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Sending extends Partial<Pick<Op<unknown, unknown>, "again" | "size">> {}
+export interface Sending extends Partial<Pick<Op<unknown, unknown>, "again" | "size">> {
+  /** Whether to send it now, with those before it: the server works on them while the rest of the tick goes on. */
+  readonly now?: boolean
+}
 
 /**
  * Sends the operations of one tick in one call. Those that cannot be sent now are kept until there is a connection, or their
@@ -95,11 +98,12 @@ export class KvOutbox<Args, Reply> {
     args: Args,
     onReply: (reply: Reply, sentAt: number) => void,
     onFail: (error: unknown) => void,
-    { again = true, size = 0 }: Sending = {}
+    { again = true, now = false, size = 0 }: Sending = {}
   ): Op<Args, Reply> {
     const op = { args, size, again, until: this.around.now() + this.around.timeout, onReply, onFail }
     this.queue.push(op)
-    if (!this.scheduled) {
+    if (now) this.flush()
+    else if (!this.scheduled) {
       this.scheduled = true
       void Promise.resolve().then(this.flush)
     }

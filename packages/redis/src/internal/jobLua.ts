@@ -106,9 +106,9 @@ local function wait(id, job)
   place(id, job)
 end
 
-local function rank(job)
+local function rank()
   seq = seq + 1
-  job[SEQ] = string.format("%016.0f", seq)
+  return string.format("%016d", seq)
 end
 
 local function line(id, job)

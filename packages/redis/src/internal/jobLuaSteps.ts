@@ -2,52 +2,66 @@
 export const jobLuaSteps = `
 local ops = {}
 
+-- All but the rank of a job is the same for most of those that come together: it is packed once.
+local front, plain = "\\157" .. cmsgpack.pack("waiting") .. "\\176", nil
+local lastMost, lastKeep, lastHeaders
+local function packedPlain(rank, most, keep, headers)
+  if most ~= lastMost or keep ~= lastKeep or headers ~= lastHeaders then
+    lastMost, lastKeep, lastHeaders = most, keep, headers
+    plain = cmsgpack.pack(now, now, 0, most, keep, 0, 0, "", headers, "", false)
+  end
+  return front .. rank .. plain
+end
+
 ops.enqueue = function()
-  local counts, jobs, names, payloads = {}, {}, {}, {}
+  local counts, ranks, names, payloads, packed, others, n = {}, {}, {}, {}, {}, {}, 0
   repeat
     counts[#counts + 1] = arg()
     for _ = 1, counts[#counts] do
-      local id, payload, headers, most, keep, more = arg(), arg(), arg(), arg(), arg(), arg()
-      local key, priority, delay = "", 0, 0
-      if more == 1 then key, priority, delay = arg(), arg(), arg() end
-      local job = { "waiting", "", now + delay, now, 0, most, keep, priority, 0, key, headers, "", false }
-      rank(job)
-      jobs[#jobs + 1], names[#names + 1], payloads[#payloads + 1] = job, id, payload
+      n = n + 1
+      names[n], payloads[n], ranks[n] = arg(), arg(), rank()
+      local headers, most, keep, more = arg(), arg(), arg(), arg()
+      if more == 0 then
+        packed[n] = packedPlain(ranks[n], most, keep, headers)
+      else
+        local key, priority, delay = arg(), arg(), arg()
+        others[n] = { "waiting", ranks[n], now + delay, now, 0, most, keep, priority, 0, key, headers, "", false }
+        packed[n] = cmsgpack.pack(others[n])
+      end
     end
     local again = args[at + 1] == "enqueue"
     if again then at = at + 1 end
   until not again
-  local known = #names > 0 and each(JOBS, names) or {}
-  local seen, packed, bodies, places, keyed, n = {}, {}, {}, {}, {}, 0
+  local known = n > 0 and each(JOBS, names) or {}
+  local seen, jobs, bodies, places, keyed, here = {}, {}, {}, {}, {}, number(now)
+  local last, news, waits = 0, 0, 0
   for _, total in ipairs(counts) do
     local added = {}
     for i = 1, total do
-      n = n + 1
-      local id, job = names[n], jobs[n]
+      last = last + 1
+      local id = names[last]
       added[i] = 0
-      if not known[n] and not seen[id] then
+      if not known[last] and not seen[id] then
         added[i], seen[id] = 1, true
-        packed[#packed + 1] = id
-        packed[#packed + 1] = cmsgpack.pack(job)
-        bodies[#bodies + 1] = id
-        bodies[#bodies + 1] = payloads[n]
-        if job[KEY] == "" and job[READYAT] <= now then
-          places[#places + 1] = number(job[READYAT] - job[PRIORITY] * level)
-          places[#places + 1] = job[SEQ] .. id
-          grew = true
+        jobs[news + 1], jobs[news + 2] = id, packed[last]
+        bodies[news + 1], bodies[news + 2] = id, payloads[last]
+        news = news + 2
+        if others[last] then
+          keyed[#keyed + 1] = last
         else
-          keyed[#keyed + 1] = n
+          places[waits + 1], places[waits + 2] = here, ranks[last] .. id
+          waits, grew = waits + 2, true
         end
       end
     end
     answer(added)
   end
-  many("HSET", JOBS, packed)
+  many("HSET", JOBS, jobs)
   many("HSET", PAYLOADS, bodies)
   many("ZADD", READY, places)
-  for _, n in ipairs(keyed) do
-    line(names[n], jobs[n])
-    place(names[n], jobs[n])
+  for _, at in ipairs(keyed) do
+    line(names[at], others[at])
+    place(names[at], others[at])
   end
 end
 
@@ -144,7 +158,7 @@ ops.redrive = function()
       local job = load(id)
       redis.call("ZREM", DEAD, id)
       job[ATTEMPTS], job[CAUSE], job[PROBLEM], job[READYAT] = 0, false, false, now
-      rank(job)
+      job[SEQ] = rank()
       line(id, job)
       wait(id, job)
       driven = driven + 1

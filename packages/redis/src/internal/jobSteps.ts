@@ -187,7 +187,7 @@ export const jobSteps = (
             const until = proved(sentAt, ttl)
             const jobs = found.map((job): Job.Claimed => Object.assign(job, { queue, ttl, until }))
             return { jobs, next: next < 0 ? recheck : Math.min(next + 1, recheck) }
-          }, { again: false }),
+          }, { again: false, now: true }),
         listen: (queue, wake) => hear(`${jobKeys(prefix, queue).start}:news`, wake),
         handBackUnsafe
       }),

@@ -40,7 +40,8 @@ export const checkReport = (value: Uint8Array): InvalidJob | undefined =>
 
 const checkHeaders = (headers: Headers): InvalidJob | undefined => {
   let size = 0
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name] ?? ""
     if (!/^[a-z\d-]+$/.test(name)) return invalid("headers", "must have names of lower-case letters, digits and -")
     if (!/^[\x20-\x7e]*$/.test(value)) return invalid("headers", "must have values of printable ASCII")
     size += name.length + value.length

@@ -122,17 +122,20 @@ class Jobs {
 
   readonly settleAll: JobStore["Service"]["settleAll"] = (ends) =>
     Effect.suspend(() => {
-      const settlements = ends.map(({ end }) => toSettlement(end))
       const endings: Array<Ending> = []
-      settlements.forEach((settlement, at) => {
-        const held = ends[at]?.job
-        if (held !== undefined && !(settlement instanceof InvalidJob)) endings.push({ held, settlement })
-      })
-      return Effect.map(endings.length === 0 ? Effect.succeed([]) : this.steps.settle(endings), (settled) => {
+      /** By their places. */
+      const refused = new Map<number, InvalidJob>()
+      for (const { end, job } of ends) {
+        const settlement = toSettlement(end)
+        if (settlement instanceof InvalidJob) refused.set(endings.length + refused.size, settlement)
+        else endings.push({ held: job, settlement })
+      }
+      const settled = endings.length === 0 ? Effect.succeed([]) : this.steps.settle(endings)
+      return Effect.map(settled, (settled) => {
         let answered = 0
         return ends.map(({ job }, at) => {
-          const refused = settlements[at]
-          if (refused instanceof InvalidJob) return refused
+          const wrong = refused.get(at)
+          if (wrong !== undefined) return wrong
           const answer = settled[answered++] ?? "Lost"
           if (typeof answer === "string") this.open.delete(nameOf(job))
           return answer === "Lost" ? lost(job) : answer

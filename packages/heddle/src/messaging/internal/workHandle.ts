@@ -78,12 +78,12 @@ const run = <A, S, E, P, R>(
     }
   })
 
-const done: End = { _tag: "Completed" }
+const told: Effect.Effect<End> = Effect.succeed({ _tag: "Completed" })
 
 const completed = <A, S, E, P>({ success }: WorkCodecs<A, S, E, P>, value: S): Effect.Effect<End> =>
   success === undefined
-    ? Effect.succeed(done)
-    : Effect.match(success.encode(value), {
+    ? told
+    : Effect.matchEager(success.encode(value), {
       onSuccess: (result): End => ({ _tag: "Completed", result }),
       onFailure: (reason): End => dead(`the result does not encode: ${reason}`)
     })

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { toMillis } from "../../coordination/internal/leaseRequest.ts"
@@ -144,17 +145,20 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
       const jobs: Array<NewJob> = []
       for (const [index, payload] of payloads.entries()) {
         const own = typeof options === "function" ? options(payload, index) : options
-        jobs.push(yield* this.toJob(payload, own, trace))
+        const added = Effect.mapEager(this.toJob(payload, own, trace), (job) => void jobs.push(job))
+        // A codec that does not wait has its answer already.
+        if (!Exit.isExit(added) || Exit.isFailure(added)) yield* added
       }
       return yield* store.enqueue(this.name, jobs)
     })
   }
 
   private toJob(payload: A, options: EnqueueOptions | undefined, trace: Headers): Effect.Effect<NewJob, InvalidJob> {
-    return Effect.mapBoth(this.codecs.payload.encode(payload), {
+    return Effect.mapBothEager(this.codecs.payload.encode(payload), {
       onFailure: (reason) => new InvalidJob({ field: "payload", message: `payload: ${reason}` }),
       onSuccess: (bytes) => {
-        const { deadline, headers, ...rest } = options ?? {}
+        if (options === undefined) return { payload: bytes, headers: trace }
+        const { deadline, headers, ...rest } = options
         const time: Headers = deadline === undefined
           ? {}
           : { "heddle-timeout": String(Math.floor(toMillis(deadline, 0))) }

@@ -71,19 +71,34 @@ export class Settler<E> {
   })
 
   private tellAll(all: ReadonlyArray<Attempt<E>>): Effect.Effect<void> {
-    const endings = Effect.forEach(
-      all,
-      (attempt) => Effect.map(this.endOf(attempt), (end) => ({ attempt, job: attempt.job, end }))
-    )
-    return Effect.flatMap(endings, (endings) => this.tell(endings, this.telling.now() + this.telling.ttl, first))
+    return Effect.suspend(() => {
+      const until = this.telling.now() + this.telling.ttl
+      const endings: Array<Ending<E>> = []
+      const failed: Array<Attempt<E>> = []
+      for (const attempt of all) {
+        const end = this.endOf(attempt)
+        if (end === undefined) failed.push(attempt)
+        else endings.push({ attempt, job: attempt.job, end })
+      }
+      if (failed.length === 0) return this.tell(endings, until, first)
+      const more = Effect.forEach(failed, (attempt) => this.failureOf(attempt))
+      return Effect.flatMap(more, (more) => this.tell([...endings, ...more], until, first))
+    })
   }
 
-  private endOf({ exit, job }: Attempt<E>): Effect.Effect<End> {
-    if (exit === undefined) return Effect.succeed(handedBack)
-    if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    return Cause.hasInterruptsOnly(exit.cause) && this.stopping
+  /** How a job ends; undefined where it has failed. */
+  private endOf({ exit }: Attempt<E>): End | undefined {
+    if (exit === undefined) return handedBack
+    if (Exit.isSuccess(exit)) return exit.value
+    return Cause.hasInterruptsOnly(exit.cause) && this.stopping ? handedBack : undefined
+  }
+
+  private failureOf(attempt: Attempt<E>): Effect.Effect<Ending<E>> {
+    const { exit, job } = attempt
+    const end = exit === undefined || Exit.isSuccess(exit)
       ? Effect.succeed(handedBack)
       : this.telling.failed(job, exit.cause)
+    return Effect.map(end, (end) => ({ attempt, job, end }))
   }
 
   private tell(endings: ReadonlyArray<Ending<E>>, until: number, pause: number): Effect.Effect<void> {
