@@ -48,12 +48,14 @@ end
 local STATE, SEQ, READYAT, ENQUEUED, ATTEMPTS, MOST, KEEP, PRIORITY, TOKEN, KEY, HEADERS, OWNER, FOLLOWED, PROGRESS, CAUSE, PROBLEM,
   KIND, RESULT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 
-local function earliest()
-  local one = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")[2]
-  local other = redis.call("ZRANGE", CLAIMED, 0, 0, "WITHSCORES")[2]
-  return math.min(tonumber(one) or math.huge, tonumber(other) or math.huge)
+local function firstAt(key) return tonumber(redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2]) or math.huge end
+local delayedAt, claimedAt, endedAt = firstAt(DELAYED), firstAt(CLAIMED), firstAt(ENDED)
+-- What happens by itself that was put there in this call: the first of it.
+local due, grew = math.huge, false
+local function schedule(key, when, member)
+  due = math.min(due, when)
+  redis.call("ZADD", key, number(when), member)
 end
-local soonest, grew = earliest(), false
 
 -- Calls with many arguments, as many as Lua's stack surely holds.
 local function many(command, key, list)
@@ -93,7 +95,7 @@ end
 local function place(id, job)
   local member = job[SEQ] .. id
   if job[READYAT] > now then
-    redis.call("ZADD", DELAYED, number(job[READYAT]), member)
+    schedule(DELAYED, job[READYAT], member)
   elseif job[KEY] == "" or firstOf(job[KEY]) == member then
     redis.call("ZADD", READY, number(job[READYAT] - job[PRIORITY] * level), member)
     grew = true
@@ -174,14 +176,21 @@ local function finish(id, job, kind, result)
   leave(id, job)
 end
 
+local function overdue(key) return redis.call("ZRANGEBYSCORE", key, "-inf", number(now)) end
+
 local function advance()
-  for _, id in ipairs(redis.call("ZRANGEBYSCORE", ENDED, "-inf", number(now))) do forget(id) end
-  for _, member in ipairs(redis.call("ZRANGEBYSCORE", DELAYED, "-inf", number(now))) do
-    redis.call("ZREM", DELAYED, member)
-    local job = load(idOf(member))
-    if job then wait(idOf(member), job) end
+  if endedAt <= now then
+    for _, id in ipairs(overdue(ENDED)) do forget(id) end
   end
-  for _, member in ipairs(redis.call("ZRANGEBYSCORE", CLAIMED, "-inf", number(now))) do
+  if delayedAt <= now then
+    for _, member in ipairs(overdue(DELAYED)) do
+      redis.call("ZREM", DELAYED, member)
+      local job = load(idOf(member))
+      if job then wait(idOf(member), job) end
+    end
+  end
+  if claimedAt > now then return end
+  for _, member in ipairs(overdue(CLAIMED)) do
     redis.call("ZREM", CLAIMED, member)
     local id = idOf(member)
     local job = load(id)
@@ -213,12 +222,13 @@ advance()
 while at < #args do
   local op = arg()
   if op ~= "settle" then sweep() end
+  if not ops[op] then others() end
   ops[op]()
 end
 sweep()
 if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
 if token > firstToken then redis.call("HSET", META, "token", number(token)) end
-if (grew and not paused and redis.call("ZCARD", READY) > 0) or earliest() < soonest then
+if (grew and not paused and redis.call("ZCARD", READY) > 0) or due < math.min(delayedAt, claimedAt) then
   redis.call(publish, start .. ":news", "")
 end
 return cmsgpack.pack(answers)

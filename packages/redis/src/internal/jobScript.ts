@@ -109,7 +109,7 @@ export const countOf = (reply: Reply): number => Number(reply)
 
 export type Found = Omit<Job.Claimed, "queue" | "ttl" | "until">
 
-/** What was claimed, and after how many milliseconds something may be there by itself; -1 for nothing. */
+/** What was claimed, or after how many milliseconds something may be there by itself; -1 for nothing. */
 export const claimedOf = (reply: Reply): { readonly next: number; readonly found: ReadonlyArray<Found> } => {
   const [next, found] = listOf(reply)
   return {
