@@ -1,9 +1,14 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { allJobAbilities, jobStoreLaws } from "@heddle/testkit/laws"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { JobStore } from "heddle/messaging"
+import { Redis } from "ioredis"
 import { randomUUID } from "node:crypto"
 import { RedisJobStore } from "../src/index.ts"
 import * as RedisTest from "./RedisTest.ts"
@@ -35,5 +40,40 @@ describe("RedisJobStore", () => {
         ["Completed", [{ id: "a", added: true }]]
       )
       assert.strictEqual((yield* store.claim(queue)).length, 1)
+    }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
+
+  it.live("a job is told of to those alone who have asked for its outcome", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const results = yield* JobStore.JobResults
+      const queue = randomUUID()
+      const heard = yield* Queue.unbounded<string>()
+      const listener = yield* Effect.acquireRelease(
+        Effect.sync(() => new Redis(server.url)),
+        (client) => Effect.sync(() => client.disconnect())
+      )
+      listener.on("pmessage", (_pattern: string, channel: string) => Queue.offerUnsafe(heard, channel))
+      yield* Effect.promise(() => listener.psubscribe(`heddle:jobs:{${queue}}:job:*`))
+      yield* store.enqueue(queue, ["alone", "followed"].map((id) => ({ id, keep: 0, payload: Uint8Array.of(1) })))
+      const [alone, followed] = yield* store.claim(queue, { max: 2 })
+      if (alone === undefined || followed === undefined) return assert.fail()
+      yield* results.report(alone, Uint8Array.of(1))
+      yield* store.settle(alone, { _tag: "Completed" })
+      // The first event proves that the store has been asked.
+      yield* results.report(followed, Uint8Array.of(1))
+      const asked = yield* Deferred.make<void>()
+      const following = results.follow(queue, "followed").pipe(
+        Stream.tap(() => Deferred.succeed(asked, undefined)),
+        Stream.runCollect
+      )
+      const fiber = yield* Effect.forkChild(following)
+      yield* Deferred.await(asked)
+      yield* store.settle(followed, { _tag: "Completed", result: Uint8Array.of(7) })
+      assert.strictEqual(yield* Queue.take(heard), `heddle:jobs:{${queue}}:job:followed`)
+      assert.deepStrictEqual((yield* Fiber.join(fiber)).at(-1), {
+        _tag: "Ended",
+        outcome: { _tag: "Completed", result: Uint8Array.of(7) }
+      })
+      assert.strictEqual(yield* Queue.size(heard), 0)
     }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
 })

@@ -168,7 +168,10 @@ export type Handler<A, S, E, P, R> = (payload: A, task: Task<P, S>) => Effect.Ef
  * @since 0.1.0
  */
 export interface ProcessOptions<E> {
-  /** How many jobs it does at once, 1 to 10,000. It claims no more than it does. Default 1. */
+  /**
+   * How many jobs it does at once, 1 to 10,000. It claims no more than it does: when a handler has ended its place is free, while the
+   * store is told of that. Default 1.
+   */
   readonly concurrency?: number | undefined
   /** How long a claim outlives this process, 10 ms to 1 day; it is renewed while the handler runs. Default 30 seconds. */
   readonly ttl?: Duration.Input | undefined
