@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Explore, InterruptSweep } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { CircuitBreaker as Store } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -103,6 +104,49 @@ describe("a circuit that a fleet shares", () => {
         yield* Effect.exit(breaker.run(Effect.interrupt))
         yield* Fiber.interrupt(yield* Effect.forkChild(breaker.run(Effect.never), { startImmediately: true }))
       }
+      assert.strictEqual(yield* breaker.state, "closed")
+    }).pipe(Effect.scoped, memory))
+
+  it.effect("asks the store once for what calls of one turn would ask alike, and tells it everything in its order", () =>
+    Effect.gen(function*() {
+      const inner = yield* Store.CircuitBreakerStore
+      const asked = new Array<string>()
+      const counted: Store.CircuitBreakerStore["Service"] = {
+        ...inner,
+        admit: (key) => Effect.suspend(() => (asked.push("admit"), inner.admit(key))),
+        record: (ended) => Effect.suspend(() => (asked.push(ended.outcome), inner.record(ended)))
+      }
+      const shared = (trip: CircuitBreaker.Trip) =>
+        Effect.provideService(CircuitBreaker.shared({ ...options, trip }), Store.CircuitBreakerStore, counted)
+      const ends = [..."sssffsifffss"].map((end) =>
+        ({ s: Effect.void, f: Effect.fail("bad"), i: Effect.interrupt })[end] ?? Effect.void
+      )
+      const all = (breaker: CircuitBreaker.SharedCircuitBreaker) =>
+        Effect.forEach(ends, (end) => Effect.exit(breaker.run(end)), { concurrency: "unbounded" })
+      const inRow = yield* shared(CircuitBreaker.consecutive(4))
+      yield* all(inRow)
+      assert.deepStrictEqual(asked.splice(0), [
+        "admit",
+        ...["Success", "Failure", "Failure", "Success", "Ignored", "Failure", "Failure", "Failure", "Success"]
+      ])
+      assert.strictEqual(yield* inRow.state, "closed")
+      // Of a share of calls each one counts.
+      yield* all(yield* shared(CircuitBreaker.rate({ failures: 1, of: { calls: 20 }, minimumCalls: 20 })))
+      assert.strictEqual(asked.length, 1 + ends.length)
+    }).pipe(Effect.scoped, memory))
+
+  it.effect("lets one call probe where many ask in one turn, and the others are refused", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.shared(options)
+      yield* Effect.exit(breaker.run(Effect.fail("bad")))
+      yield* Effect.exit(breaker.run(Effect.fail("bad")))
+      yield* TestClock.adjust(1000)
+      let probes = 0
+      const probe = Effect.andThen(Effect.sync(() => probes++), Effect.sleep(10))
+      const fibers = yield* Effect.replicateEffect(Effect.forkChild(Effect.exit(breaker.run(probe))), 50)
+      yield* TestClock.adjust(10)
+      const exits = yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual([probes, exits.filter(Exit.isSuccess).length], [1, 1])
       assert.strictEqual(yield* breaker.state, "closed")
     }).pipe(Effect.scoped, memory))
 

@@ -314,8 +314,8 @@ export interface SharedCircuitBreaker<in E = unknown, out Down = never> {
  * **Details**
  *
  * All who share it give it the same name and the same options; nothing compares them. `trip` counts calls in it, not times: `rate` with
- * `of: { calls }`. There is one probe at a time, and one that succeeds closes it. Each call costs two round trips. After the store
- * has failed it is not asked for a second.
+ * `of: { calls }`. There is one probe at a time, and one that succeeds closes it. Each call waits for two
+ * round trips, which calls of one moment share. After the store has failed it is not asked for a second.
  *
  * Fails with `InvalidOption` if an option is out of its range.
  *

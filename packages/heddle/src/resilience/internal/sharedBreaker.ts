@@ -11,6 +11,7 @@ import { around, breakerOf, byExit, outcomes } from "./breaker.ts"
 import { type Check, checked } from "./check.ts"
 import { CircuitOpen } from "./CircuitOpen.ts"
 import { CircuitStoreDown } from "./CircuitStoreDown.ts"
+import { gathered } from "./gatheredStore.ts"
 import { withoutStack } from "./refusal.ts"
 
 /** After the store has failed it is left alone for so many milliseconds, so that not each call waits for it. */
@@ -28,12 +29,13 @@ export const sharedBreaker = <E>(
     yield* checked([countsCalls(trip)])
     const alone = yield* around(options)
     const local = breakerOf(alone, name).breaker
+    const store = gathered(yield* Fleet.CircuitBreakerStore, yield* Effect.context<never>())
     const fleet = yield* Fleet.make({
       tripPolicy: policyOf(trip),
       openDuration: openFor,
       maxOpenDuration: "10 minutes",
       onStoreError: "fail"
-    })
+    }).pipe(Effect.provideService(Fleet.CircuitBreakerStore, store))
     let downUntil = -Infinity
     let down = "it could not be asked"
 
