@@ -33,7 +33,7 @@ import * as Transferable from "effect/workers/Transferable"
 import type * as Worker from "effect/workers/Worker"
 import type { WorkerError } from "effect/workers/WorkerError"
 import * as WorkerRunner from "effect/workers/WorkerRunner"
-import { CurrentObserver, observed } from "../internal/Contended.ts"
+import { CurrentObserver, observedApart } from "../internal/Contended.ts"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
 import { poolMetrics } from "./internal/poolMetrics.ts"
@@ -350,7 +350,7 @@ export const make = <T extends Tasks>(
         const work = run(name, payload)
         return observer === undefined
           ? pool.submit(work, how)
-          : observed(observer, contended, work, (work) => pool.submit(work, how))
+          : observedApart(observer, contended, work, (work) => pool.submit(work, how))
       },
       resize: (size: number) =>
         Effect.suspend(() => {

@@ -28,7 +28,7 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { CurrentObserver, observed } from "../internal/Contended.ts"
+import { CurrentObserver, observedApart } from "../internal/Contended.ts"
 import { InvalidOption } from "../internal/InvalidOption.ts"
 import { checkMillis } from "./internal/options.ts"
 import type { Refusal } from "./internal/poolErrors.ts"
@@ -332,7 +332,7 @@ export function make(options: Options): Effect.Effect<WorkerPool, InvalidOption,
       const how = { priority, deadline: millis instanceof InvalidOption ? 0 : millis }
       return observer === undefined
         ? pool.submit(task, how)
-        : observed(observer, contended, task, (task) => pool.submit(task, how))
+        : observedApart(observer, contended, task, (task) => pool.submit(task, how))
     }
     return {
       submit,

@@ -76,7 +76,7 @@ export const waiting = <A, E, R>(
     )
   })
 
-/** Observes work that waits for its turn in `enter`, and holds what it has until it has ended. */
+/** Observes work that waits for its turn in `enter`, and holds what it has until that ends. */
 export const observed = <A, E, R, A2, E2, R2>(
   observer: Observer,
   what: Contended,
@@ -85,7 +85,34 @@ export const observed = <A, E, R, A2, E2, R2>(
 ): Effect.Effect<A2, E2, R2> =>
   Effect.suspend(() => {
     let turn: Turn | undefined
+    // Its context is asked for when it begins.
+    const inside = Effect.updateContext(work, (context: Context.Context<R>) => {
+      if (turn === undefined) return context
+      turn.entered()
+      return Context.add(context, CurrentTurn, turn)
+    })
     // What ends a turn is there before the turn is, so no interruption comes between.
+    return Effect.onExitPrimitive(
+      Effect.withFiber((fiber) => {
+        turn = observer.wait(what, fiber, fiber.getRef(CurrentTurn))
+        return enter(inside)
+      }),
+      () => {
+        turn?.left()
+        return undefined
+      }
+    )
+  })
+
+/** The same of work that runs in a fiber of its own, which may end after who waits for it has left: it holds what it has until it has ended. */
+export const observedApart = <A, E, R, A2, E2, R2>(
+  observer: Observer,
+  what: Contended,
+  work: Effect.Effect<A, E, R>,
+  enter: (work: Effect.Effect<A, E, R>) => Effect.Effect<A2, E2, R2>
+): Effect.Effect<A2, E2, R2> =>
+  Effect.suspend(() => {
+    let turn: Turn | undefined
     const inside = Effect.onExitPrimitive(
       Effect.suspend(() => {
         turn?.entered()

@@ -1,5 +1,6 @@
 import type * as Fiber from "effect/Fiber"
 import type { Contended, Observer, Turn } from "../../internal/Contended.ts"
+import { Line, type Place } from "../../internal/Line.ts"
 import { nameOf } from "./FiberInfo.ts"
 import { LogHistogram } from "./LogHistogram.ts"
 import { spanRows } from "./spanRows.ts"
@@ -26,71 +27,62 @@ export class Series {
   }
 }
 
-/** Those who wait for one thing, in order of arrival, and those who have it. */
-export interface Line {
-  readonly waiting: Set<ObservedTurn>
-  readonly holding: Set<ObservedTurn>
-}
-
-/** A wait, then a hold, then nothing: `state` only goes that way. */
-export class ObservedTurn implements Turn {
+/** A wait, then a hold, then nothing: `state` only goes that way. Until then it stands in the recorder's line. */
+export class ObservedTurn implements Turn, Place<ObservedTurn> {
+  before: ObservedTurn | undefined = undefined
+  behind: ObservedTurn | undefined = undefined
+  line: Line<ObservedTurn> | undefined = undefined
   state: "waiting" | "holding" | "over" = "waiting"
+  since: number
   readonly what: Contended
   readonly fiber: number
-  readonly who: string
   readonly parent: ObservedTurn | undefined
-  readonly line: Line
-  since: number
   private readonly series: Series
   private readonly recorder: ContentionRecorder
   constructor(recorder: ContentionRecorder, what: Contended, fiber: AnyFiber, parent: ObservedTurn | undefined) {
     this.recorder = recorder
     this.what = what
     this.fiber = fiber.id
-    const frame = frameOf(fiber)
-    const site = siteOf(fiber, frame)
-    // A section runs in a fiber of its own: it is still they who went in.
-    this.who = parent?.who ?? `${site}#${fiber.id}`
     this.parent = parent
-    this.series = recorder.seriesOf(what, site, frame)
-    this.line = recorder.lineOf(what)
-    this.since = recorder.now()
-    this.line.waiting.add(this)
+    const frame = frameOf(fiber)
+    this.series = recorder.seriesOf(what, siteOf(fiber, frame), frame)
     this.series.waiting++
+    this.since = recorder.now()
+  }
+
+  /** A section runs in a fiber of its own: it is still they who went in. */
+  get who(): string {
+    return this.parent?.who ?? `${this.series.site}#${this.fiber}`
   }
 
   entered(): void {
     if (this.state !== "waiting") return
-    this.endWait()
-    this.state = "holding"
-    this.line.holding.add(this)
+    this.endWait("holding")
     this.series.holding++
   }
 
   gaveUp(): void {
     if (this.state !== "waiting") return
-    this.endWait()
+    this.endWait("over")
     this.series.gaveUp++
-    this.recorder.forget(this)
+    this.recorder.open.remove(this)
   }
 
   left(): void {
     if (this.state !== "holding") return this.gaveUp()
     this.series.hold.add(this.recorder.now() - this.since)
     this.series.holding--
-    this.line.holding.delete(this)
     this.state = "over"
-    this.recorder.forget(this)
+    this.recorder.open.remove(this)
   }
 
-  private endWait(): void {
+  private endWait(state: "holding" | "over"): void {
     const now = this.recorder.now()
     this.series.wait.add(now - this.since)
     this.series.waiting--
-    this.line.waiting.delete(this)
-    this.state = "over"
     this.since = now
-    this.recorder.goesOn(this)
+    this.state = state
+    this.recorder.changed()
   }
 }
 
@@ -105,48 +97,42 @@ export class ContentionRecorder implements Observer {
   /** By kind, name and site. */
   private readonly known = new Map<string, Map<string, Map<string, Series>>>()
   private readonly others = new Map<string, Series>()
-  private readonly lines = new Map<object, Map<unknown, Line>>()
-  private readonly waits = new Map<number, ObservedTurn>()
+  /** All who wait or hold, in order of arrival: a report finds out who is in whose way. */
+  readonly open = new Line<ObservedTurn>()
+  /** That of the last wait, which is often that of the next. */
+  private last: Series | undefined
+  private waits: ReadonlyMap<number, ObservedTurn> | undefined
   constructor(now: () => number) {
     this.now = now
   }
 
   readonly wait = (what: Contended, fiber: AnyFiber, parent: Turn | undefined): Turn => {
     const turn = new ObservedTurn(this, what, fiber, parent instanceof ObservedTurn ? parent : undefined)
-    this.waits.set(fiber.id, turn)
+    this.open.push(turn)
+    this.changed()
     return turn
   }
 
   readonly waitOf = (fiber: AnyFiber): string | undefined => {
+    this.waits ??= new Map(
+      Array.from(this.open).filter(({ state }) => state === "waiting").map((turn) => [turn.fiber, turn])
+    )
     const turn = this.waits.get(fiber.id)
     return turn === undefined ? undefined : `${turn.what.kind} ${turn.what.name}`
   }
 
-  get open(): ReadonlyArray<Line> {
-    return Array.from(this.lines.values()).flatMap((lines) => Array.from(lines.values()))
-  }
-
-  goesOn(turn: ObservedTurn): void {
-    if (this.waits.get(turn.fiber) === turn) this.waits.delete(turn.fiber)
-  }
-
-  /** Nobody is left in a line: it is made again for the next. */
-  forget({ line, what: { key, owner } }: ObservedTurn): void {
-    if (line.waiting.size + line.holding.size > 0) return
-    const lines = this.lines.get(owner)
-    if (lines?.get(key) === line) lines.delete(key)
-    if (lines?.size === 0) this.lines.delete(owner)
-  }
-
-  lineOf({ key, owner }: Contended): Line {
-    let lines = this.lines.get(owner)
-    if (lines === undefined) this.lines.set(owner, lines = new Map())
-    let line = lines.get(key)
-    if (line === undefined) lines.set(key, line = { waiting: new Set(), holding: new Set() })
-    return line
+  /** What was found out of waits holds no more. */
+  changed(): void {
+    this.waits = undefined
   }
 
   seriesOf({ kind, name }: Contended, site: string, frame: Frame | undefined): Series {
+    const { last } = this
+    if (last?.name === name && last.site === site && last.kind === kind) return last
+    return this.last = this.find(kind, name, site, frame)
+  }
+
+  private find(kind: string, name: string, site: string, frame: Frame | undefined): Series {
     const found = this.known.get(kind)?.get(name)?.get(site) ??
       (this.series.length >= most ? this.others.get(kind) : undefined)
     if (found !== undefined) return found
@@ -179,6 +165,7 @@ const frameOf = (fiber: AnyFiber): Frame | undefined => {
 }
 
 const siteOf = (fiber: AnyFiber, frame: Frame | undefined): string => {
-  const name = frame?.name ?? nameOf(fiber)
+  if (frame !== undefined) return frame.name
+  const name = nameOf(fiber)
   return own.has(name) ? "unnamed" : name
 }

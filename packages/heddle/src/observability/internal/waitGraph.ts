@@ -1,4 +1,4 @@
-import type { Line, ObservedTurn } from "./ContentionRecorder.ts"
+import type { ObservedTurn } from "./ContentionRecorder.ts"
 
 /** Someone who waits now. */
 export interface Wait {
@@ -22,16 +22,39 @@ const holdsOf = (turn: ObservedTurn): ReadonlyArray<ObservedTurn> => {
   return holds
 }
 
-export const waitsOf = (lines: ReadonlyArray<Line>, now: number): ReadonlyArray<Wait> =>
-  lines.flatMap((line) => {
+/** Those who want one thing, in order of arrival, and those who have it. */
+interface Queue {
+  readonly waiting: Array<ObservedTurn>
+  readonly holding: Array<ObservedTurn>
+}
+
+/** The queue of each, in order of arrival. */
+const queuesOf = (open: Iterable<ObservedTurn>): ReadonlyMap<ObservedTurn, Queue> => {
+  const owners = new Map<object, Map<unknown, Queue>>()
+  const queues = new Map<ObservedTurn, Queue>()
+  for (const turn of open) {
+    const { key, owner } = turn.what
+    let keys = owners.get(owner)
+    if (keys === undefined) owners.set(owner, keys = new Map())
+    let queue = keys.get(key)
+    if (queue === undefined) keys.set(key, queue = { waiting: [], holding: [] })
+    if (turn.state === "waiting") queue.waiting.push(turn)
+    else queue.holding.push(turn)
+    queues.set(turn, queue)
+  }
+  return queues
+}
+
+export const waitsOf = (open: Iterable<ObservedTurn>, now: number): ReadonlyArray<Wait> =>
+  Array.from(new Set(queuesOf(open).values())).flatMap(({ holding, waiting }) => {
     let before: string | undefined
-    return Array.from(line.waiting, (turn) => {
+    return waiting.map((turn) => {
       const wait = {
         who: turn.who,
         wants: titleOf(turn),
         waited: now - turn.since,
         has: holdsOf(turn).map(titleOf),
-        heldBy: Array.from(line.holding, ({ who }) => who),
+        heldBy: holding.map(({ who }) => who),
         behind: before
       }
       before = turn.who
@@ -45,8 +68,9 @@ export const waitsOf = (lines: ReadonlyArray<Line>, now: number): ReadonlyArray<
  * The way goes from a wait to each who has what is wanted, and from their hold to the waits that are within it. Who is before one in a
  * line waits for the same holders, so that it adds no circle.
  */
-export const cyclesOf = (lines: ReadonlyArray<Line>): ReadonlyArray<ReadonlyArray<string>> => {
-  const waiting = lines.flatMap((line) => [...line.waiting])
+export const cyclesOf = (open: Iterable<ObservedTurn>): ReadonlyArray<ReadonlyArray<string>> => {
+  const queues = queuesOf(open)
+  const waiting = Array.from(queues.keys()).filter(({ state }) => state === "waiting")
   const within = new Map<ObservedTurn, Array<ObservedTurn>>()
   for (const turn of waiting) {
     for (const hold of holdsOf(turn)) {
@@ -56,7 +80,7 @@ export const cyclesOf = (lines: ReadonlyArray<Line>): ReadonlyArray<ReadonlyArra
     }
   }
   const behind = (turn: ObservedTurn): ReadonlyArray<ObservedTurn> =>
-    Array.from(turn.line.holding).flatMap((holder) => within.get(holder) ?? [])
+    (queues.get(turn)?.holding ?? []).flatMap((holder) => within.get(holder) ?? [])
   return circlesIn(waiting, behind).map((circle) => circle.map(sentence))
 }
 

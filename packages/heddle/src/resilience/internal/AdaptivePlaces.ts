@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { CurrentObserver, observed, type Observer } from "../../internal/Contended.ts"
+import { type Contended, CurrentObserver, observed, type Observer } from "../../internal/Contended.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { type Tally, tally } from "../../internal/Tally.ts"
 import type { Outcome } from "../AdaptiveLimiter.ts"
@@ -61,6 +61,7 @@ export class AdaptivePlaces<E> {
   private readonly calls: Tally<Outcome | "refused">
   private readonly levels: Tally<"limit" | "running">
   private readonly observer: Observer | undefined
+  private readonly contended: Contended
   private windowStart: number
   private sum = 0
   private successes = 0
@@ -76,19 +77,15 @@ export class AdaptivePlaces<E> {
     this.levels = levelsOf(context, settings.name)
     this.levels.limit = settings.start
     this.observer = Context.get(context, CurrentObserver)
+    const { name } = settings
+    this.contended = { kind: "adaptive limiter", name, title: name, owner: this, key: name }
     this.windowStart = this.now()
   }
 
   run<A, E1 extends E, R>(call: Effect.Effect<A, E1, R>, partition: Partition): Effect.Effect<A, E1 | LimitReached, R> {
-    const { name } = this.settings
     return this.observer === undefined
       ? this.admit(call, partition)
-      : observed(
-        this.observer,
-        { kind: "adaptive limiter", name, title: name, owner: this, key: name },
-        call,
-        (call) => this.admit(call, partition)
-      )
+      : observed(this.observer, this.contended, call, (call) => this.admit(call, partition))
   }
 
   private admit<A, E1 extends E, R>(

@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Scheduler from "effect/Scheduler"
-import { CurrentObserver, observed, type Observer } from "../../internal/Contended.ts"
+import { type Contended, CurrentObserver, observed, type Observer } from "../../internal/Contended.ts"
 import { Line } from "../../internal/Line.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { Soon } from "../../internal/Soon.ts"
@@ -69,12 +69,14 @@ export class Places {
   private readonly gauge: Tally<"running" | "waiting">
   private readonly full: Effect.Effect<never, BulkheadFull>
   private readonly observer: Observer | undefined
+  private readonly contended: Contended
   constructor(settings: Settings, context: Context.Context<never>) {
     const { name, running } = settings
     this.settings = settings
     this.most = running
     this.context = context
     this.observer = Context.get(context, CurrentObserver)
+    this.contended = { kind: "bulkhead", name, title: name, owner: this, key: name }
     this.now = monotonic(Context.get(context, Clock.Clock))
     this.soon = new Soon(Context.get(context, Scheduler.Scheduler), () => this.letIn())
     this.waits = Metric.withAttributes(waits, { bulkhead: name })
@@ -88,15 +90,9 @@ export class Places {
   }
 
   run<A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull | BulkheadTimeout, R> {
-    const { name } = this.settings
     return this.observer === undefined
       ? this.enter(call)
-      : observed(
-        this.observer,
-        { kind: "bulkhead", name, title: name, owner: this, key: name },
-        call,
-        (call) => this.enter(call)
-      )
+      : observed(this.observer, this.contended, call, (call) => this.enter(call))
   }
 
   private enter<A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull | BulkheadTimeout, R> {
