@@ -9,15 +9,18 @@ import { flow } from "./flow/main.ts"
 import { grpc } from "./grpc/main.ts"
 import { lock } from "./lock/main.ts"
 import { messaging } from "./messaging/main.ts"
+import { observed } from "./observed/main.ts"
 import { resilience } from "./resilience/main.ts"
 
-const works = new Map([["coordination", coordination], ["flow", flow], ["grpc", grpc], ["lock", lock], [
-  "messaging",
-  messaging
-], [
-  "resilience",
-  resilience
-]])
+const works = new Map([
+  ["coordination", coordination],
+  ["flow", flow],
+  ["grpc", grpc],
+  ["lock", lock],
+  ["messaging", messaging],
+  ["observed", observed],
+  ["resilience", resilience]
+])
 
 const usage = `npm run bench -- <work> [--quick] [--only <a part of a title>]\nworks: ${[...works.keys()].join(", ")}\n`
 

@@ -1,11 +1,13 @@
 /**
  * Metrics that cost nothing while nobody reads them: a pattern adds to plain numbers, and the registry reads those numbers
- * when somebody takes a snapshot or scrapes. Only latency is pushed, because it needs the clock: it is kept of what has a name.
+ * when somebody takes a snapshot or scrapes. Latency needs the clock: it is kept of what has a name.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Record from "effect/Record"
+import { monotonic } from "../../internal/monotonic.ts"
+import { Buckets } from "./Buckets.ts"
 
 /** What a pattern of flow can count: the words are the same for all of them. */
 const kinds = {
@@ -49,6 +51,8 @@ export interface Tally<K extends Count> {
   readonly counts: Counts<K>
   /** `undefined` where the series has no `name`. */
   readonly latency: Latency | undefined
+  /** How long it waited, in seconds; where that is told, and the series has a `name`. */
+  readonly waited: ((seconds: number) => void) | undefined
 }
 
 /** The metrics of one pattern, `heddle_<noun>_<count>`. */
@@ -57,16 +61,22 @@ export interface Family<K extends Count> {
   readonly of: (context: Context.Context<never>, labels: Labels) => Tally<K>
 }
 
-export const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
+const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** `counted` names what the pattern counts, with the description of each; `timed` describes its latency. */
+/** `counted` names what the pattern counts, with the description of each; `timed` describes its latency, `waits` its waits. */
 export const family = <K extends Count>(
   noun: string,
   counted: Readonly<Record<K, string>>,
-  timed: string
+  timed: string,
+  waits?: string
 ): Family<K> => {
   const names = Object.keys(counted).filter((name): name is K => name in kinds)
-  const latencies = Metric.histogram(`heddle_${noun}_latency_seconds`, { description: timed, boundaries })
+  const times = (what: string, description: string, attributes: Attributes, at: Context.Context<never>): Buckets => {
+    const buckets = new Buckets(boundaries)
+    const metric = Metric.histogram(`heddle_${noun}_${what}_seconds`, { description, boundaries, attributes })
+    Metric.registerUnsafe(metric, at, read(() => buckets.state))
+    return buckets
+  }
   const register = (name: K, counts: Counts<K>, attributes: Attributes, at: Context.Context<never>) => {
     const description = counted[name]
     if (kinds[name] === "gauge") {
@@ -82,8 +92,12 @@ export const family = <K extends Count>(
     for (const [label, value] of Object.entries(labels)) if (value !== undefined) attributes[label] = value
     const counts = Record.map(counted, () => 0)
     for (const name of names) register(name, counts, attributes, context)
-    const named = labels["name"] !== undefined
-    return { counts, latency: named ? Metric.withAttributes(latencies, attributes) : undefined }
+    if (labels["name"] === undefined) return { counts, latency: undefined, wait: undefined }
+    return {
+      counts,
+      latency: times("latency", timed, attributes, context),
+      wait: waits === undefined ? undefined : times("wait", waits, attributes, context)
+    }
   }
   const all = new WeakMap<Metric.MetricRegistry, Map<string, Series<K>>>()
   const of = (context: Context.Context<never>, labels: Labels): Tally<K> => {
@@ -93,15 +107,13 @@ export const family = <K extends Count>(
     const key = JSON.stringify([labels, Context.get(context, Metric.CurrentMetricAttributes)])
     let found = series.get(key)
     if (found === undefined) series.set(key, found = make(context, labels))
-    const { counts, latency } = found
-    if (latency === undefined) return { counts, latency }
-    const clock = Context.get(context, Clock.Clock)
+    const { counts, latency, wait } = found
+    if (latency === undefined) return { counts, latency, waited: undefined }
+    const now = monotonic(Context.get(context, Clock.Clock))
     return {
       counts,
-      latency: {
-        now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9,
-        took: (seconds) => latency.updateUnsafe(seconds, context)
-      }
+      latency: { now: () => now() / 1000, took: (seconds) => latency.add(seconds) },
+      waited: wait === undefined ? undefined : (seconds) => wait.add(seconds)
     }
   }
   return { of }
@@ -111,7 +123,8 @@ type Attributes = { [label: string]: string }
 
 interface Series<K extends Count> {
   readonly counts: Counts<K>
-  readonly latency: Metric.Metric<number, unknown> | undefined
+  readonly latency: Buckets | undefined
+  readonly wait: Buckets | undefined
 }
 
 const read = <State>(get: () => State) => ({ get, update: () => {}, modify: () => {} })

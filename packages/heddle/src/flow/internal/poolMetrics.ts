@@ -1,6 +1,5 @@
 import type * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
-import { boundaries, type Counts, family } from "./flowMetrics.ts"
+import { type Counts, family } from "./flowMetrics.ts"
 import type { Outcome } from "./PoolJob.ts"
 
 const counted = {
@@ -35,19 +34,21 @@ export const counterOf = {
 } as const satisfies Record<Outcome, keyof typeof counted>
 
 export const poolMetrics = (noun: string) => {
-  const series = family(noun, counted, "From the moment a task was submitted to its end")
-  const waits = Metric.histogram(`heddle_${noun}_wait_seconds`, {
-    description: "How long tasks waited before they ran",
-    boundaries
-  })
+  const series = family(
+    noun,
+    counted,
+    "From the moment a task was submitted to its end",
+    "How long tasks waited before they ran"
+  )
   return (context: Context.Context<never>, name: string | undefined): PoolMetrics => {
-    const { counts, latency } = series.of(context, { name })
-    if (latency === undefined || name === undefined) return { counts, took: undefined }
-    const wait = Metric.withAttributes(waits, { name })
-    const took = (waited: number, whole: number) => {
-      wait.updateUnsafe(waited / 1000, context)
-      latency.took(whole / 1000)
+    const { counts, latency, waited } = series.of(context, { name })
+    if (latency === undefined || waited === undefined) return { counts, took: undefined }
+    return {
+      counts,
+      took: (wait, whole) => {
+        waited(wait / 1000)
+        latency.took(whole / 1000)
+      }
     }
-    return { counts, took }
   }
 }
