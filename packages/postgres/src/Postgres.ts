@@ -62,9 +62,18 @@ export class Postgres extends Context.Service<Postgres, {
   ) => Effect.Effect<boolean, Lease.StoreUnavailable, Scope.Scope>
   /**
    * Opens a session of one's own, for as long as the scope is open; on `directUrl`, if it was given. Not through a pooler of
-   * transactions. Its statements are pipelined: one that is interrupted is carried out all the same.
+   * transactions.
+   *
+   * **Details**
+   *
+   * For many statements at once, those of a tick travel together, without waiting for each other's answers; for one, a
+   * statement leaves as soon as it is asked and the one before it was answered.
+   *
+   * **Interruption**
+   *
+   * Of many, a statement is carried out all the same; the one is cancelled, and the interruption waits for that.
    */
-  readonly open: Effect.Effect<Session, Lease.StoreUnavailable, Scope.Scope>
+  readonly open: (statements: "many" | "one") => Effect.Effect<Session, Lease.StoreUnavailable, Scope.Scope>
   /** What a failure means to a caller of a store. */
   readonly failure: (error: SqlError) => Lease.StoreUnavailable
 }>()("heddle/Postgres") {}
@@ -165,7 +174,10 @@ const make = (options: Options): Effect.Effect<Postgres["Service"], Lease.StoreU
             { open: open({ ...own, multiplex: false }), prepare: listening(channel, message), timeout },
             ready
           ).pipe(Effect.mapError(directly), Effect.as(true)),
-      open: shared ? Effect.fail(unheld(where)) : Effect.mapError(open(own), directly)
+      open: (statements) =>
+        shared
+          ? Effect.fail(unheld(where))
+          : Effect.mapError(open({ ...own, multiplex: statements === "many" }), directly)
     }
   })
 

@@ -11,8 +11,8 @@
  * The truth lives in the server's memory, as `pg_locks` shows it. A resource is a number there, the first 8 bytes of a SHA-256
  * digest; two names with one number are told apart by a row in the database, and the second is refused. Free locks are taken on
  * a session that all claims with the same ttl share. A claim that must wait does so in the server's own line, on a session of
- * its own, in order of arrival; there are at most `waiters` such sessions, and further claims of the same process stand in
- * line in it.
+ * its own, in order of arrival; there at once, if the lock was refused a moment ago. There are at most `waiters` such sessions,
+ * and further claims of the same process stand in line in it.
  *
  * A lease lasts as long as its session. The session's `idle_session_timeout` is the ttl and the holder sends beats, so the
  * server ends the session of a process that stands still, and gives its locks to others. When the connection is gone the

@@ -245,6 +245,50 @@ describe("a lease store on advisory locks", () => {
       yield* next.release
     }))
 
+  it.live("those who claim at the same moment in one process come into the server's line in order, though nobody looks", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store(), yield* store()]
+      for (let round = 0; round < 20; round++) {
+        const holder = yield* other.claim({ resource: "moment" })
+        const served: Array<number> = []
+        const users = yield* Effect.forEach(Array.from({ length: 8 }), (_, user) =>
+          Effect.forkChild(
+            LeaseStore.withLease({ resource: "moment" }, () => Effect.sync(() => served.push(user))).pipe(
+              Effect.provideService(LeaseStore.LeaseStore, one)
+            ),
+            { startImmediately: true }
+          ))
+        yield* waiting(8)
+        yield* holder.release
+        yield* inTime(Fiber.joinAll(users))
+        assert.deepStrictEqual(served, [0, 1, 2, 3, 4, 5, 6, 7])
+      }
+      yield* none
+    }))
+
+  it.live("who gives up on the way into the server's line lets nobody pass who came later", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store(), yield* store()]
+      for (let round = 0; round < 20; round++) {
+        const holder = yield* other.claim({ resource: "on-the-way" })
+        const served: Array<number> = []
+        const users = yield* Effect.forEach(Array.from({ length: 6 }), (_, user) =>
+          Effect.forkChild(
+            LeaseStore.withLease({ resource: "on-the-way" }, () => Effect.sync(() => served.push(user))).pipe(
+              Effect.provideService(LeaseStore.LeaseStore, one)
+            ),
+            { startImmediately: true }
+          ))
+        for (let step = 0; step < round % 5; step++) yield* Effect.yieldNow
+        for (const user of [1, 3, 4]) users[user]?.interruptUnsafe()
+        yield* waiting(3)
+        yield* holder.release
+        yield* inTime(Effect.forEach(users, (user) => Fiber.await(user), { discard: true }))
+        assert.deepStrictEqual(served, [0, 2, 5])
+      }
+      yield* none
+    }))
+
   it.live("a waiter whose session ends stands in line anew", () =>
     Effect.gen(function*() {
       const [one, other] = [yield* store(), yield* store()]

@@ -27,6 +27,9 @@ export interface Surroundings {
 
 const pause = 50
 
+/** How many locks are remembered as contended for; all are forgotten when there are more. */
+const most = 10_000
+
 /**
  * The claims of one store that wait. Each stands in the server's line with a session of its own; where there are no more
  * sessions they stand in line here, and are tried for once a heartbeat, so that none waits for ever for a session that waits
@@ -40,6 +43,8 @@ export class AdvisoryLine {
   private readonly cancelling = new Map<AdvisorySession, { at: number; readonly until: number; sent: number }>()
   /** The place that is on its way into the server's line, by lock. */
   private readonly entering = new Map<bigint, Place>()
+  /** When each lock was last refused. */
+  private readonly refusals = new Map<bigint, number>()
   private beatAt = Infinity
   constructor(around: Surroundings) {
     this.around = around
@@ -52,17 +57,40 @@ export class AdvisoryLine {
     this.serve()
   }
 
+  /** The lock was asked for without waiting, and refused. */
+  refuse(number: bigint): void {
+    if (this.refusals.size >= most) this.refusals.clear()
+    this.refusals.set(number, this.around.now())
+  }
+
+  /** Whether a lock that was refused a moment ago can be waited for at once: asking without waiting would be a message for nothing. */
+  isNear(number: bigint): boolean {
+    const at = this.refusals.get(number)
+    if (at === undefined) return false
+    if (this.around.now() - at < this.around.heartbeat) return this.around.pool.hasFree
+    this.refusals.delete(number)
+    return false
+  }
+
   /** Gives sessions to those who wait for one: for each lock one at a time, so that they come into its line in order. */
   readonly serve = (): void => {
     for (const place of this.line.slice()) {
-      if (this.entering.has(place.number)) continue
+      const ahead = this.entering.get(place.number)
+      if (ahead !== undefined) {
+        this.seek(ahead)
+        continue
+      }
       const session = this.around.pool.waiter()
       if (session === undefined) break
       this.leaveLine(place)
       this.stand(place, session)
     }
     if (!this.around.pool.isFull) return
-    for (const place of this.line) if (!this.entering.has(place.number)) this.standing(place)
+    for (const place of this.line) {
+      const ahead = this.entering.get(place.number)
+      if (ahead === undefined) this.standing(place)
+      else this.seek(ahead)
+    }
   }
 
   /** No session could be had: those who have tried for too long are told. */
@@ -94,11 +122,12 @@ export class AdvisoryLine {
     const place = this.waiting.get(session)
     this.waiting.delete(session)
     if (place === undefined) return
-    this.entered(place)
-    if (place.state !== "waiting") return
-    place.state = "lined"
-    place.session = undefined
-    this.line.unshift(place)
+    if (place.state === "waiting") {
+      place.state = "lined"
+      place.session = undefined
+      this.line.unshift(place)
+    }
+    if (this.entering.get(place.number) === place) this.entering.delete(place.number)
     this.serve()
   }
 
@@ -149,6 +178,7 @@ export class AdvisoryLine {
   private stand(place: Place, session: AdvisorySession): void {
     place.state = "waiting"
     place.session = session
+    place.sought = false
     place.failing = Infinity
     place.asked = this.around.now()
     this.waiting.set(session, place)
@@ -158,24 +188,32 @@ export class AdvisoryLine {
       place.mode,
       place.silence,
       (taken) => {
-        if (place.state !== "waiting" || taken === undefined) return this.settled(session)
-        this.confirm(place, session, taken.token)
+        if (place.state !== "waiting" || taken === undefined) this.settled(session)
+        else this.confirm(place, session, taken.token)
+        this.entered(place)
       },
       (error) => this.failed(place, session, error)
     )
-    this.enters(place, session)
   }
 
-  /** Asks until the place is seen in the server's line, and lets the next for the same lock go there. */
-  private enters(place: Place, session: AdvisorySession): void {
-    if (this.entering.get(place.number) !== place) return
+  /** Somebody has to know that the place stands in the server's line: it is asked until it does, or no longer waits. */
+  seek(place: Place): void {
+    const { session, sought, standing, state } = place
+    if (sought || standing || session === undefined || state !== "waiting") return
+    place.sought = true
+    this.see(place, session)
+  }
+
+  private see(place: Place, session: AdvisorySession): void {
     this.around.run(Sql.stillWaiting, [[session.pid]], (rows) => {
-      if (rows.length === 0 && this.waiting.get(session) === place && place.state === "waiting") {
-        return this.enters(place, session)
-      }
+      if (place.state !== "waiting" || place.session !== session) return
+      if (rows.length === 0) return this.see(place, session)
       this.standing(place)
       this.entered(place)
-    }, () => this.entered(place))
+    }, () => {
+      place.sought = false
+      this.entered(place)
+    })
   }
 
   private entered(place: Place): void {
@@ -215,6 +253,7 @@ export class AdvisoryLine {
     if (error.reason._tag === "ConnectionError") return
     if (place.state === "waiting") this.fail(place, this.around.failure(error))
     this.settled(session)
+    this.entered(place)
   }
 
   private fail(place: Place, error: Lease.StoreUnavailable): void {

@@ -31,6 +31,8 @@ export class Place {
   asked: number
   /** Whether it is known to stand in the server's line, or stands here because there are no more sessions. */
   standing = false
+  /** Whether it is being looked for in the server's line. */
+  sought = false
   /** Since when no session to wait on could be had. */
   failing = Infinity
   constructor(

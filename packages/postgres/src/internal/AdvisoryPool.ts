@@ -7,7 +7,8 @@ import type { AdvisorySession } from "./AdvisorySession.ts"
 
 /** What the pool needs of its surroundings. */
 export interface Surroundings {
-  readonly open: Effect.Effect<AdvisorySession, Lease.StoreUnavailable, Scope.Scope>
+  /** Many statements at once, or one after the other and each without delay. */
+  readonly open: (statements: "many" | "one") => Effect.Effect<AdvisorySession, Lease.StoreUnavailable, Scope.Scope>
   readonly scope: Scope.Scope
   readonly fork: (effect: Effect.Effect<void>) => void
   readonly now: () => number
@@ -60,6 +61,7 @@ export class AdvisoryPool {
       const made = Deferred.makeUnsafe<AdvisorySession, Lease.StoreUnavailable>()
       this.takers.set(silence, made)
       this.open(
+        "many",
         (session) => {
           this.ready.set(silence, session)
           Deferred.doneUnsafe(made, Effect.succeed(session))
@@ -79,6 +81,7 @@ export class AdvisoryPool {
     if (session !== undefined || this.opening + this.waiters.size >= this.around.most) return session
     this.opening++
     this.open(
+      "one",
       (session) => {
         this.opening--
         this.waiters.add(session)
@@ -90,6 +93,11 @@ export class AdvisoryPool {
       }
     )
     return undefined
+  }
+
+  /** Whether there is a session that can wait now. */
+  get hasFree(): boolean {
+    return this.free.length > 0
   }
 
   /** Whether there can be no more sessions that wait. */
@@ -154,13 +162,17 @@ export class AdvisoryPool {
     if (at >= 0) this.free.splice(at, 1)
   }
 
-  private open(opened: (session: AdvisorySession) => void, failed: (error: Lease.StoreUnavailable) => void): void {
+  private open(
+    statements: "many" | "one",
+    opened: (session: AdvisorySession) => void,
+    failed: (error: Lease.StoreUnavailable) => void
+  ): void {
     const { fork, onClosed, open, scope } = this.around
     fork(
       Effect.gen({ self: this }, function*() {
         const own = yield* Scope.fork(scope)
         const session = yield* Effect.onError(
-          Scope.provide(open, own),
+          Scope.provide(open(statements), own),
           (cause) => Scope.close(own, Exit.failCause(cause))
         )
         this.all.set(session, own)

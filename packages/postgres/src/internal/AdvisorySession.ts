@@ -28,7 +28,7 @@ const timelineSpan = 2n ** 53n
  * A session that holds advisory locks, and what it holds. The server lets a session take again what it has, so here it is
  * told what has been taken, and asked to take nothing twice.
  *
- * Statements are carried out in the order in which they are sent, and those of one tick travel together. When the session ends
+ * Statements are carried out in the order in which they are sent. When the session ends
  * the server gives its locks to others: `closed` tells at once.
  */
 export class AdvisorySession {

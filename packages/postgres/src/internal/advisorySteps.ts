@@ -9,6 +9,7 @@ import type { AdvisoryNames } from "./AdvisoryNames.ts"
 import { type Answered, Place } from "./AdvisoryPlace.ts"
 import type { AdvisoryPool } from "./AdvisoryPool.ts"
 import type { AdvisorySession, Taken } from "./AdvisorySession.ts"
+import { AdvisoryTrials } from "./AdvisoryTrials.ts"
 import { proved } from "./LeaseWaiters.ts"
 import { isMissing, isPassing } from "./unavailable.ts"
 
@@ -46,6 +47,7 @@ export class AdvisorySteps implements LeaseBackend.Steps {
   private readonly around: Surroundings
   private readonly places = new Map<string, Place>()
   private readonly asking = new Set<Place>()
+  private readonly trials = new AdvisoryTrials()
   constructor(around: Surroundings) {
     this.around = around
   }
@@ -166,6 +168,10 @@ export class AdvisorySteps implements LeaseBackend.Steps {
   }
 
   private begin(place: Place): void {
+    if (place.state === "over") return
+    if (place.claim.wait && !this.trials.has(place.number) && this.around.line.isNear(place.number)) {
+      return this.lineUp(place)
+    }
     const session = this.around.pool.takerNow(place.silence)
     if (session !== undefined) return this.tryOn(place, session)
     this.around.fork(Effect.match(this.around.pool.taker(place.silence), {
@@ -176,28 +182,33 @@ export class AdvisorySteps implements LeaseBackend.Steps {
 
   private tryOn(place: Place, session: AdvisorySession): void {
     if (place.state === "over") return
-    if (!session.canTake(place.number, place.mode)) return this.refused(place)
+    const can = session.canTake(place.number, place.mode)
+    if (this.trials.keeps(place, session, can)) return
+    if (!can || this.trials.isWaitedFor(place.number)) return this.refused(place)
+    const tried = this.trials.begin(place.number, session)
     session.take(place.number, place.mode, place.silence, (taken) => {
-      if (taken === undefined) return this.refused(place)
-      if (place.state === "over") return this.back(place, session, ignore, ignore)
-      place.state = "held"
-      place.session = session
-      place.token = taken.token
-      place.since = this.around.now()
-      this.answered(
-        place,
-        Effect.succeed({
-          _tag: "Granted",
-          token: taken.token,
-          until: proved(taken.sentAt, place.claim.ttl)
-        })
-      )
+      this.taken(place, session, taken)
+      tried((after) => taken === undefined ? this.refused(after) : this.begin(after))
     }, (error) => {
       // Its session has ended, and with it whatever it was granted: it is tried for on the next.
-      if (isPassing(error) && place.deadline > this.around.now()) return this.again(place, Effect.sleep(pause))
-      if (isMissing(error)) return this.again(place, this.around.mend)
-      this.fail(place, this.around.failure(error))
+      if (isPassing(error) && place.deadline > this.around.now()) this.again(place, Effect.sleep(pause))
+      else if (isMissing(error)) this.again(place, this.around.mend)
+      else this.fail(place, this.around.failure(error))
+      tried((after) => this.begin(after))
     })
+  }
+
+  private taken(place: Place, session: AdvisorySession, taken: Taken | undefined): void {
+    if (taken === undefined) return this.refused(place)
+    if (place.state === "over") return this.back(place, session, ignore, ignore)
+    place.state = "held"
+    place.session = session
+    place.token = taken.token
+    place.since = this.around.now()
+    this.answered(
+      place,
+      Effect.succeed({ _tag: "Granted", token: taken.token, until: proved(taken.sentAt, place.claim.ttl) })
+    )
   }
 
   private again(place: Place, first: Effect.Effect<unknown, Lease.StoreUnavailable>): void {
@@ -213,6 +224,11 @@ export class AdvisorySteps implements LeaseBackend.Steps {
       this.end(place)
       return this.answered(place, Effect.succeed({ _tag: "Busy" }))
     }
+    this.around.line.refuse(place.number)
+    this.lineUp(place)
+  }
+
+  private lineUp(place: Place): void {
     this.around.line.enter(place)
     this.answered(place, Effect.succeed({ _tag: "Queued", granted: Deferred.await(place.granted) }))
   }

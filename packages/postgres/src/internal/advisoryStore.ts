@@ -58,8 +58,8 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
       failed: (error: SqlError) => void
     ) => void fork(Effect.match(postgres.run(sql, params), { onSuccess: done, onFailure: failed }))
 
-    const open = Effect.gen(function*() {
-      const session = yield* postgres.open
+    const open = Effect.fnUntraced(function*(statements: "many" | "one") {
+      const session = yield* postgres.open(statements)
       const [row = []] = yield* Effect.mapError(session.connection.queryValues(Sql.greeting), failure)
       return new AdvisorySession(session, Number(row[0]), Number(row[1]), { names, now, fork })
     })
@@ -99,7 +99,10 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
     })
     const inspect = (resource: string) =>
       Effect.map(
-        Effect.suspend(() => postgres.run(Sql.look, [...halvesOf(numbers.numberOf(resource)), pool.pids])),
+        Effect.suspend(() => {
+          for (const place of steps.placesOf(resource)) line.seek(place)
+          return postgres.run(Sql.look, [...halvesOf(numbers.numberOf(resource)), pool.pids])
+        }),
         (others) => inspection(steps.placesOf(resource), others, now())
       ).pipe(Effect.mapError(failure))
     const steps: AdvisorySteps = new AdvisorySteps({

@@ -21,7 +21,7 @@ export const lead = <E, R>(
   { batch, move, name, news, schema }: Moving<E, R>
 ): Effect.Effect<never, E | Lease.StoreUnavailable, R> =>
   Effect.scoped(Effect.gen(function*() {
-    const { closed, connection } = yield* postgres.open
+    const { closed, connection } = yield* postgres.open("many")
     const ask = (sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Rows, Lease.StoreUnavailable> =>
       Effect.timeoutOrElse(Effect.mapError(connection.queryValues(sql, params), postgres.failure), {
         duration: postgres.timeout,
