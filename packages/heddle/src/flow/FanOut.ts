@@ -27,7 +27,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { InvalidOption } from "../internal/InvalidOption.ts"
-import { Lanes, type Work } from "./internal/fanOutLanes.ts"
+import { Lanes, outcomes, type Work } from "./internal/fanOutLanes.ts"
 import { type Progress, progressOf } from "./internal/fanOutProgress.ts"
 import { Window } from "./internal/fanOutWindow.ts"
 import { checkCount, checkMillis, checkRoom } from "./internal/options.ts"
@@ -154,10 +154,18 @@ export const gather = <A, B, E, R, SE = never, SR = never>(
     Effect.suspend(() => {
       const exits = roomFor<Exit.Exit<B, E>>(source)
       const over = Deferred.makeUnsafe<void, SE>()
-      const record = (index: number, _: A, exit: Exit.Exit<B, E>) => {
-        exits[index] = exit
-      }
-      const lanes = open(source, task, options, scope, { limit: Infinity, record, over: done(over), unclean })
+      const lanes = open(source, task, options, scope, {
+        limit: Infinity,
+        succeeded: (index, _, value) => {
+          exits[index] = Exit.succeed(value)
+        },
+        failed: (index, _, cause) => {
+          exits[index] = Exit.failCause(cause)
+        },
+        stops: false,
+        over: done(over),
+        unclean
+      })
       return Effect.andThen(lanes, Effect.as(Deferred.await(over), exits))
     })
   )
@@ -197,11 +205,16 @@ export const forEach = <A, B, E, R, SE = never, SR = never>(
     Effect.suspend(() => {
       const values = roomFor<B>(source)
       const over = Deferred.makeUnsafe<void, E | SE>()
-      const record = (index: number, _: A, exit: Exit.Exit<B, E>) => {
-        if (exit._tag === "Success") values[index] = exit.value
-      }
-      const failed = (cause: Cause.Cause<E>) => done(over)(Exit.failCause(cause))
-      const lanes = open(source, task, options, scope, { limit: Infinity, record, failed, over: done(over), unclean })
+      const lanes = open(source, task, options, scope, {
+        limit: Infinity,
+        succeeded: (index, _, value) => {
+          values[index] = value
+        },
+        failed: (_, __, cause) => done(over)(Exit.failCause(cause)),
+        stops: true,
+        over: done(over),
+        unclean
+      })
       return Effect.andThen(lanes, Effect.as(Deferred.await(over), values))
     })
   )
@@ -284,20 +297,19 @@ export const start = <A, B, E, R, SE = never, SR = never>(
 ): Effect.Effect<Run<A, B, E, SE>, InvalidOption, R | SR | Scope.Scope> =>
   Effect.flatMap(Scope.Scope, (scope) =>
     Effect.suspend(() => {
-      const outcomes = roomFor<Outcome<A, B, E>>(source)
+      const places = roomFor<Outcome<A, B, E>>(source)
       const over = Deferred.makeUnsafe<void, SE>()
-      const record = (index: number, item: A, exit: Exit.Exit<B, E>) => {
-        outcomes[index] = { index, item, exit }
-      }
       const lanes = open(source, task, options, scope, {
         limit: Infinity,
-        record,
+        ...outcomes((outcome: Outcome<A, B, E>) => {
+          places[outcome.index] = outcome
+        }),
         over: done(over),
         unclean: () => Effect.void
       })
       return Effect.flatMap(lanes, (running) => {
         // Places of items that are not done are holes, which `filter` leaves out.
-        const finished = Effect.sync(() => outcomes.filter(() => true))
+        const finished = Effect.sync(() => places.filter(() => true))
         const soFar = Effect.map(
           finished,
           (outcomes) => ({ outcomes, complete: running.end !== undefined && Exit.isSuccess(running.end) })
@@ -338,7 +350,7 @@ const open = <A, B, E, R, SE, SR>(
   task: (item: A, index: number) => Effect.Effect<B, E, R>,
   { name, workers }: Options,
   scope: Scope.Scope,
-  told: Pick<Work<A, B, E, R | SR, SE>, "limit" | "record" | "failed" | "over" | "unclean">
+  told: Pick<Work<A, B, E, R | SR, SE>, "limit" | "succeeded" | "failed" | "stops" | "over" | "unclean">
 ): Effect.Effect<Lanes<A, B, E, R | SR, SE>, InvalidOption, R | SR> =>
   Effect.contextWith((context) => {
     const wrong = checkCount("workers", workers)

@@ -1,14 +1,14 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type { Lanes, Work } from "./fanOutLanes.ts"
 
-/** An item that is worked on. */
+/** An item that is worked on. A lane has one of them, for one item after another: nothing is made for each. */
 export class Begun<A> {
-  readonly index: number
-  readonly item: A
+  index: number
+  item: A
   /** When it was begun, in seconds: kept where somebody measures how long it takes. */
-  readonly since: number
+  since: number
   constructor(index: number, item: A, since: number) {
     this.index = index
     this.item = item
@@ -21,6 +21,7 @@ export class Lane<A, B, E, R, SE> {
   readonly run: Effect.Effect<void, never, R>
   private readonly lanes: Lanes<A, B, E, R, SE>
   private doing: "nothing yet" | "nothing" | "pull" | Begun<A> = "nothing yet"
+  private begun: Begun<A> | undefined
 
   /** `asks`: there are more items than those that are here. */
   constructor(lanes: Lanes<A, B, E, R, SE>, task: Work<A, B, E, R, SE>["task"], asks: boolean) {
@@ -29,14 +30,19 @@ export class Lane<A, B, E, R, SE> {
       while: () => lanes.here,
       body: () => {
         this.begin()
-        const begun = this.doing = lanes.take()
+        const begun = this.doing = this.begun = lanes.take(this.begun)
         return task(begun.item, begun.index)
       },
-      step: (value) => this.finish(Exit.succeed(value))
+      step: (value) => {
+        const { doing } = this
+        if (typeof doing === "string") return
+        this.doing = "nothing"
+        lanes.succeed(doing, value)
+      }
     })
     // A task that fails ends the loop, and only then it is begun anew: one that succeeds pays nothing for it.
     const each: Effect.Effect<void, never, R> = Effect.catchCause(tasks, (cause) => {
-      this.finish(Exit.failCause(cause))
+      this.broken(cause)
       return each
     })
     const body = () => lanes.here ? each : this.pull()
@@ -52,7 +58,7 @@ export class Lane<A, B, E, R, SE> {
     this.begin()
     if (exit._tag === "Success" || (closed && Cause.hasInterruptsOnly(exit.cause))) return
     if (doing === "pull") this.lanes.sourceEnded(exit.cause)
-    else this.finish(Exit.failCause(exit.cause))
+    else this.broken(exit.cause)
   }
 
   private begin(): void {
@@ -76,10 +82,10 @@ export class Lane<A, B, E, R, SE> {
     })
   }
 
-  private finish(exit: Exit.Exit<B, E>): void {
+  private broken(cause: Cause.Cause<E>): void {
     const { doing } = this
     if (typeof doing === "string") return
     this.doing = "nothing"
-    this.lanes.finish(doing, exit)
+    this.lanes.fail(doing, cause)
   }
 }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
+import type { Outcome } from "../FanOut.ts"
 import { Begun, Lane } from "./fanOutLane.ts"
 import { family } from "./flowMetrics.ts"
 
@@ -24,16 +25,26 @@ export interface Work<A, B, E, R, SE> {
   readonly workers: number
   /** No more than so many are begun, until it is raised. */
   readonly limit: number
-  /** Told of each item that was begun, once, unless it was interrupted when the lanes were closed. */
-  readonly record: (index: number, item: A, exit: Exit.Exit<B, E>) => void
-  /** Told of the first failure, after which nothing more is begun. `undefined` where failures stop nothing. */
-  readonly failed?: ((cause: Cause.Cause<E>) => void) | undefined
+  /** Each item that was begun is told of once, here or to `failed`, unless it was interrupted when the lanes were closed. */
+  readonly succeeded: (index: number, item: A, value: B) => void
+  readonly failed: (index: number, item: A, cause: Cause.Cause<E>) => void
+  /** Whether nothing more is begun after the first failure. */
+  readonly stops: boolean
   /** What closing does with the defects of tasks that it interrupted. */
   readonly unclean: (defects: Cause.Cause<never>) => Effect.Effect<void>
   /** Told once: when every item is done, with the failure of the source if it failed, or when the lanes were closed before. */
   readonly over: (exit: Exit.Exit<void, SE>) => void
   readonly name: string | undefined
 }
+
+/** Makes the outcome of each item. */
+export const outcomes = <A, B, E>(
+  record: (outcome: Outcome<A, B, E>) => void
+): Pick<Work<A, B, E, never, never>, "stops" | "succeeded" | "failed"> => ({
+  stops: false,
+  succeeded: (index, item, value) => record({ index, item, exit: Exit.succeed(value) }),
+  failed: (index, item, cause) => record({ index, item, exit: Exit.failCause(cause) })
+})
 
 /**
  * Fibers that share items: a lane takes the next item as soon as it is done with one, so that no fiber is made for an item.
@@ -42,7 +53,6 @@ export interface Work<A, B, E, R, SE> {
  * wrong moment) calls `grow`. Nobody waits to be woken, so no wake can be lost. Always: `started = finished + running`.
  */
 export class Lanes<A, B, E, R, SE> {
-  started = 0
   finished = 0
   failed = 0
   /** Success when every item is done, else why not. */
@@ -53,6 +63,10 @@ export class Lanes<A, B, E, R, SE> {
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   private items: ReadonlyArray<A>
   private at = 0
+  /** The items that can be begun are those from `at` to before here. */
+  private until = 0
+  /** How many items there were before those that are here. */
+  private before = 0
   private limit: number
   private more: Work<A, B, E, R, SE>["more"]
   private pulling = false
@@ -72,6 +86,11 @@ export class Lanes<A, B, E, R, SE> {
     this.tally = fanOuts.of(context, { name: work.name })
     this.tally.counts.depth += work.items.length
     this.runFork = Effect.runForkWith(context)
+    this.bound()
+  }
+
+  get started(): number {
+    return this.before + this.at
   }
 
   /** Begins; also an array of nothing ends. */
@@ -82,12 +101,13 @@ export class Lanes<A, B, E, R, SE> {
   /** Room for more: as many may be begun in all. */
   raise(limit: number): void {
     this.limit = limit
+    this.bound()
     this.grow()
   }
 
   /** Interrupts what runs and waits for it. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.closed = true
+    this.shut()
     return Effect.flatMap(Fiber.interruptAll(Array.from(this.fibers)), () => {
       this.tally.counts.active -= this.started - this.finished
       this.tally.counts.depth -= this.items.length - this.at
@@ -98,7 +118,7 @@ export class Lanes<A, B, E, R, SE> {
 
   /** Whether an item can be begun. */
   get here(): boolean {
-    return this.at < this.items.length && this.started < this.limit && !this.closed
+    return this.at < this.until
   }
 
   get canPull(): boolean {
@@ -107,8 +127,7 @@ export class Lanes<A, B, E, R, SE> {
 
   /** How many more lanes have something to do at once, beside those that are about to take something. */
   private get idleWork(): number {
-    const here = this.here ? Math.min(this.items.length - this.at, this.limit - this.started) : 0
-    return here + (this.canPull ? 1 : 0) - this.fresh
+    return Math.max(0, this.until - this.at) + (this.canPull ? 1 : 0) - this.fresh
   }
 
   private grow(): void {
@@ -129,35 +148,53 @@ export class Lanes<A, B, E, R, SE> {
     this.work.over(exit)
   }
 
-  /** Takes the next item. Only where one is `here`. */
-  take(): Begun<A> {
+  private shut(): void {
+    this.closed = true
+    this.bound()
+  }
+
+  private bound(): void {
+    this.until = this.closed ? 0 : Math.min(this.items.length, this.limit - this.before)
+  }
+
+  /** Takes the next item, in the place of the last one. Only where one is `here`. */
+  take(last: Begun<A> | undefined): Begun<A> {
     const { counts, latency } = this.tally
+    const index = this.started
     const item = Arr.getUnsafe(this.items, this.at++)
-    const begun = new Begun(this.started++, item, latency === undefined ? 0 : latency.now())
+    const since = latency === undefined ? 0 : latency.now()
     counts.depth--
     counts.active++
     if (this.lanes < this.work.workers) this.grow()
-    return begun
+    if (last === undefined) return new Begun(index, item, since)
+    last.index = index
+    last.item = item
+    last.since = since
+    return last
   }
 
-  /** One that was taken has ended. */
-  finish({ index, item, since }: Begun<A>, exit: Exit.Exit<B, E>): void {
+  /** One that was taken has ended well. */
+  succeed({ index, item, since }: Begun<A>, value: B): void {
+    this.ended(since)
+    this.tally.counts.completed++
+    this.work.succeeded(index, item, value)
+  }
+
+  /** One that was taken has not ended well. */
+  fail({ index, item, since }: Begun<A>, cause: Cause.Cause<E>): void {
+    this.ended(since)
+    this.tally.counts.failed++
+    this.failed++
+    if (this.closed) this.keep(cause)
+    else if (this.work.stops) this.shut()
+    this.work.failed(index, item, cause)
+  }
+
+  private ended(since: number): void {
     const { counts, latency } = this.tally
-    const { failed, record } = this.work
     if (latency !== undefined) latency.took(latency.now() - since)
     counts.active--
     this.finished++
-    if (exit._tag === "Success") counts.completed++
-    else {
-      counts.failed++
-      this.failed++
-      if (this.closed) this.keep(exit.cause)
-      else if (failed !== undefined) {
-        this.closed = true
-        failed(exit.cause)
-      }
-    }
-    record(index, item, exit)
   }
 
   /** What brings the next items, for the one lane that asks for them at a time. */
@@ -168,8 +205,10 @@ export class Lanes<A, B, E, R, SE> {
 
   arrived(items: ReadonlyArray<A>): void {
     this.pulling = false
+    this.before = this.started
     this.items = items
     this.at = 0
+    this.bound()
     this.tally.counts.depth += items.length
   }
 

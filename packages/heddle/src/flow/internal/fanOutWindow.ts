@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import type { Outcome } from "../FanOut.ts"
-import type { Lanes } from "./fanOutLanes.ts"
+import { type Lanes, outcomes } from "./fanOutLanes.ts"
 import { Waiters } from "./Waiters.ts"
 
 /**
@@ -34,8 +34,8 @@ export class Window<A, B, E, SE> {
     return this.workers + this.buffer
   }
 
-  private readonly record = (index: number, item: A, exit: Exit.Exit<B, E>): void => {
-    const outcome = { index, item, exit }
+  private readonly record = (outcome: Outcome<A, B, E>): void => {
+    const { index } = outcome
     if (!this.inOrder) this.ready.push(outcome)
     else {
       this.early.set(index, outcome)
@@ -53,7 +53,7 @@ export class Window<A, B, E, SE> {
   }
 
   /** What the lanes tell. */
-  readonly told = { record: this.record, over: this.over }
+  readonly told = { ...outcomes(this.record), over: this.over }
 
   /** What the consumer asks for the next outcomes. */
   pull<R>(lanes: Lanes<A, B, E, R, SE>): Pull.Pull<NonEmptyReadonlyArray<Outcome<A, B, E>>, SE> {
