@@ -22,7 +22,13 @@ export class Line<A extends Place<A>> {
 
   shift(): A | undefined {
     const first = this.head
-    if (first !== undefined) this.remove(first)
+    if (first === undefined) return undefined
+    const { behind } = first
+    this.head = behind
+    if (behind === undefined) this.tail = undefined
+    else behind.before = undefined
+    first.line = first.behind = undefined
+    this.size--
     return first
   }
 

@@ -1,11 +1,15 @@
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import type * as Exit from "effect/Exit"
 import type { Turn } from "../../internal/Contended.ts"
 
 export type Waiter<A, E> = (exit: Exit.Exit<A, E>) => void
 
-/** What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. */
-export class Ticket<A, E> {
+/**
+ * What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. As an effect it leaves: who waits for it
+ * hands it to the runtime for the case of an interruption, and nothing else is made for that.
+ */
+export abstract class Ticket<A, E> extends Effectable.Class<void> {
   exit: Exit.Exit<A, E> | undefined = undefined
   /** Told when it begins, where somebody observes that. */
   turn: Turn | undefined = undefined
@@ -16,7 +20,15 @@ export class Ticket<A, E> {
   /** Told when it has ended. */
   private waiters: Waiter<A, E> | Array<Waiter<A, E>> | undefined
   constructor(waiter: Waiter<A, E> | undefined) {
+    super()
     this.waiters = waiter
+  }
+
+  /** Who waits for it goes. */
+  abstract leave(): Effect.Effect<void>
+
+  override asEffect(): Effect.Effect<void> {
+    return this.leave()
   }
 
   get awaited(): boolean {

@@ -9,8 +9,9 @@ import * as Scheduler from "effect/Scheduler"
 import { Line } from "../../internal/Line.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { Soon } from "../../internal/Soon.ts"
-import { type Batch, BatchQueue, type Job, type Limits } from "./batchQueue.ts"
+import { type Batch, BatchQueue, type Job, type Limits, wrong } from "./batchQueue.ts"
 import { family } from "./flowMetrics.ts"
+import { shallow } from "./shallow.ts"
 import { Timer } from "./Timer.ts"
 
 export interface Settings<I, A, E, R> extends Limits {
@@ -33,6 +34,7 @@ export class Flights<I, A, E, R> {
   readonly interrupted: globalThis.Array<I> = []
   private readonly settings: Settings<I, A, E, R>
   private readonly soon: Soon
+  private readonly deliver: (call: () => void) => void
   private readonly timer: Timer
   private readonly now: () => number
   private readonly fork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
@@ -45,7 +47,9 @@ export class Flights<I, A, E, R> {
     this.settings = settings
     this.now = monotonic(Context.get(context, Clock.Clock))
     this.fork = Effect.runForkWith(context)
-    this.soon = new Soon(Context.get(context, Scheduler.Scheduler), () => this.turn())
+    const scheduler = Context.get(context, Scheduler.Scheduler)
+    this.soon = new Soon(scheduler, () => this.turn())
+    this.deliver = shallow(scheduler)
     this.timer = new Timer(context, this.now, () => this.soon.ask())
     this.queue = new BatchQueue(settings, this.now, metrics.of(context, { name }), (job) => this.tell(job))
   }
@@ -124,8 +128,8 @@ export class Flights<I, A, E, R> {
   /** One batch after another: an interruption of what runs ends the fiber, and another one goes on. */
   private runAll(runner: { batch: Batch<I, A, E>; busy: boolean }): Effect.Effect<void, never, R> {
     const { run } = this.settings
-    const land = (exitOf: (at: number) => Exit.Exit<A, E>) => {
-      this.land(runner.batch, exitOf)
+    const land = (exits: ReadonlyArray<Exit.Exit<A, E>> | Exit.Exit<A, E>) => {
+      this.land(runner.batch, exits, false)
       const batch = this.next()
       if (batch === undefined) {
         runner.busy = false
@@ -136,11 +140,8 @@ export class Flights<I, A, E, R> {
       return one
     }
     const one: Effect.Effect<void, never, R> = Effect.matchCauseEffect(Effect.suspend(() => run(runner.batch.items)), {
-      onSuccess: (exits) => land(exitsOf(runner.batch.size, exits)),
-      onFailure: (cause) => {
-        const exit = Exit.failCause(cause)
-        return land(() => exit)
-      }
+      onSuccess: (exits) => land(exits.length === runner.batch.size ? exits : wrong(runner.batch.size, exits.length)),
+      onFailure: (cause) => land(Exit.failCause(cause))
     })
     // Known before the first batch runs, which may already be left by those who brought it.
     return Effect.withFiber((fiber) => {
@@ -151,24 +152,22 @@ export class Flights<I, A, E, R> {
 
   private broken(batch: Batch<I, A, E>, exit: Exit.Exit<never>): void {
     if (this.cutOff !== undefined) this.interrupted.push(...batch.items)
-    const ends = this.cutOff ?? exit
-    this.flying.remove(batch)
-    this.queue.end(batch, () => ends, true)
+    this.land(batch, this.cutOff ?? exit, true)
   }
 
-  private land(batch: Batch<I, A, E>, exitOf: (at: number) => Exit.Exit<A, E>): void {
+  private land(
+    batch: Batch<I, A, E>,
+    exits: ReadonlyArray<Exit.Exit<A, E>> | Exit.Exit<A, E>,
+    dropped: boolean
+  ): void {
     this.flying.remove(batch)
-    this.queue.end(batch, exitOf, false)
+    this.queue.end(batch, exits, dropped)
+    this.deliver(() => {
+      for (const job of batch.jobs) job.tell()
+      // An array that V8 made among old objects would keep what is in it until the next full collection.
+      batch.jobs.length = 0
+    })
   }
-}
-
-/** The items' own outcomes, if there is one for each. */
-const exitsOf = <A, E>(items: number, exits: ReadonlyArray<Exit.Exit<A, E>>): (at: number) => Exit.Exit<A, E> => {
-  const wrong = () =>
-    Exit.die(new Error(`A batch of ${items} items has ${exits.length} outcomes: answer one for each, in their order`))
-  if (exits.length === items) return (at) => exits[at] ?? wrong()
-  const all = wrong()
-  return () => all
 }
 
 const counted = {

@@ -1,5 +1,6 @@
 import * as Array from "effect/Array"
-import type * as Exit from "effect/Exit"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { Line, type Place } from "../../internal/Line.ts"
 import type { Tally } from "./flowMetrics.ts"
@@ -15,10 +16,17 @@ export class Job<I, A, E> extends Ticket<A, E> implements Place<Job<I, A, E>> {
   due = 0
   readonly item: I
   readonly weight: number
-  constructor(item: I, weight: number, waiter?: Waiter<A, E>) {
+  private readonly left: (job: Job<I, A, E>) => Effect.Effect<void>
+  /** `left` is what happens when the one who waits for its end or for room goes. */
+  constructor(item: I, weight: number, left: (job: Job<I, A, E>) => Effect.Effect<void>, waiter?: Waiter<A, E>) {
     super(waiter)
     this.item = item
     this.weight = weight
+    this.left = left
+  }
+
+  override leave(): Effect.Effect<void> {
+    return this.left(this)
   }
 }
 
@@ -134,38 +142,42 @@ export class BatchQueue<I, A, E> {
     if (first === undefined) return undefined
     const batch: Array.NonEmptyArray<Job<I, A, E>> = [first]
     let { weight } = first
-    this.take(first)
+    jobs.shift()
     for (let next = jobs.head; next !== undefined && batch.length < maxSize; next = jobs.head) {
+      if (weight + next.weight > maxWeight) break
       weight += next.weight
-      if (weight > maxWeight) break
-      this.take(next)
+      jobs.shift()
       batch.push(next)
     }
+    this.weight = jobs.size === 0 ? 0 : this.weight - weight
     this.pressed = Math.max(0, this.pressed - batch.length)
+    this.tally.counts.depth -= batch.length
     this.tally.counts.active += batch.length
     this.refill()
     return new Batch(batch)
   }
 
-  /** The items of a batch have ended, each with its exit. */
-  end(batch: Batch<I, A, E>, exitOf: (at: number) => Exit.Exit<A, E>, dropped: boolean): void {
+  /** The items of a batch have ended, each with its exit, or all with one. They are not told. */
+  end(batch: Batch<I, A, E>, exits: ReadonlyArray<Exit.Exit<A, E>> | Exit.Exit<A, E>, dropped: boolean): void {
+    const { jobs, size } = batch
+    const own = (at: number) => "length" in exits ? exits[at] ?? wrong(size, at) : exits
     const { counts, latency } = this.tally
     const now = latency === undefined ? 0 : latency.now()
-    const { jobs } = batch
-    counts.active -= jobs.length
+    let completed = 0
     for (let at = 0; at < jobs.length; at++) {
       const job = jobs[at]
       if (job === undefined) continue
-      const exit = exitOf(at)
-      if (dropped) counts.dropped++
-      else if (exit._tag === "Success") counts.completed++
-      else counts.failed++
-      latency?.took(now - job.since)
+      const exit = own(at)
+      if (exit._tag === "Success") completed++
+      if (latency !== undefined) latency.took(now - job.since)
       job.exit = exit
-      this.tell(job)
     }
-    // An array that V8 made among old objects would keep what is in it until the next full collection.
-    jobs.length = 0
+    counts.active -= size
+    if (dropped) counts.dropped += size
+    else {
+      counts.completed += completed
+      counts.failed += size - completed
+    }
   }
 
   /** Nobody waits for room any more. */
@@ -224,3 +236,7 @@ export class BatchQueue<I, A, E> {
     this.tell(job)
   }
 }
+
+/** What a batch comes to whose outcomes are not one for each item. */
+export const wrong = (items: number, exits: number): Exit.Exit<never> =>
+  Exit.die(new Error(`A batch of ${items} items has ${exits} outcomes: answer one for each, in their order`))

@@ -50,7 +50,7 @@ export class Batching<I, A, E, R> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
       const job = this.bring(item, resume, turn)
-      return job.exit === undefined ? this.leave(job) : resume(job.exit)
+      return job.exit === undefined ? job : resume(job.exit)
     })
   }
 
@@ -60,7 +60,7 @@ export class Batching<I, A, E, R> {
       const job = this.bring(item)
       if (job.line !== this.flights.queue.outside) return resume(Effect.succeed(job.await))
       job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job.await))
-      return this.leave(job)
+      return job
     })
   }
 
@@ -103,29 +103,27 @@ export class Batching<I, A, E, R> {
     const { flights } = this
     const weight = this.settings.weigh(item)
     if (typeof weight !== "number") {
-      const job = new Job<I, A, E | BatcherClosed>(item, 0)
+      const job = new Job<I, A, E | BatcherClosed>(item, 0, this.left)
       job.exit = weight
       return job
     }
-    const job = new Job<I, A, E | BatcherClosed>(item, weight, waiter)
+    const job = new Job<I, A, E | BatcherClosed>(item, weight, this.left, waiter)
     job.turn = turn
     if (flights.queue.enter(job)) flights.look()
     return job
   }
 
   /** The one who waits for an item's end or for room goes; the last one of a batch stops it. */
-  private leave(job: Job<I, A, E | BatcherClosed>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { batch, exit } = job
-      if (exit !== undefined) return Effect.void
-      if (batch === undefined) {
-        this.flights.queue.remove(job)
-        return Effect.void
-      }
-      if (++batch.abandoned < batch.size) return Effect.void
-      batch.fiber?.interruptUnsafe()
-      return Effect.asVoid(Effect.exit(job.await))
-    })
+  private readonly left = (job: Job<I, A, E | BatcherClosed>): Effect.Effect<void> => {
+    const { batch, exit } = job
+    if (exit !== undefined) return Effect.void
+    if (batch === undefined) {
+      this.flights.queue.remove(job)
+      return Effect.void
+    }
+    if (++batch.abandoned < batch.size) return Effect.void
+    batch.fiber?.interruptUnsafe()
+    return Effect.asVoid(Effect.exit(job.await))
   }
 
   private takeAll(

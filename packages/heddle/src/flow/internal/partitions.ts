@@ -58,10 +58,10 @@ export class Partitions<I, A, E, R> {
   private brought(item: I, turn?: Turn): Effect.Effect<A, E | PartitionerClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), resume)
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), this.left, resume)
       job.turn = turn
       this.lanes.enter(job)
-      return this.leave(job)
+      return job
     })
   }
 
@@ -69,7 +69,7 @@ export class Partitions<I, A, E, R> {
     return Effect.suspend(() => {
       const lane = this.closed ? undefined : this.lanes.withRoom(this.settings.key(item))
       if (lane === undefined) return this.enqueueLater(item)
-      const job = new Job<I, A, E>(item, lane)
+      const job = new Job<I, A, E>(item, lane, this.left)
       this.lanes.enter(job)
       return Effect.succeed(job.await)
     })
@@ -78,10 +78,10 @@ export class Partitions<I, A, E, R> {
   private enqueueLater(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)))
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), this.left)
       if (this.lanes.enter(job)) return resume(Effect.succeed(job.await))
       job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job.await))
-      return this.leave(job)
+      return job
     })
   }
 
@@ -157,16 +157,14 @@ export class Partitions<I, A, E, R> {
   }
 
   /** The one who waits for an item's end or for room goes: with the item, wherever it is. */
-  private leave(job: Job<I, A, E>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { exit, lane } = job
-      if (exit === undefined && lane.runner?.job === job) {
-        lane.runner.fiber?.interruptUnsafe()
-        return Effect.asVoid(Effect.exit(job.await))
-      }
-      if (exit === undefined) this.lanes.remove(job)
-      return Effect.void
-    })
+  private readonly left = (job: Job<I, A, E>): Effect.Effect<void> => {
+    const { exit, lane } = job
+    if (exit === undefined && lane.runner?.job === job) {
+      lane.runner.fiber?.interruptUnsafe()
+      return Effect.asVoid(Effect.exit(job.await))
+    }
+    if (exit === undefined) this.lanes.remove(job)
+    return Effect.void
   }
 
   private close(): void {
