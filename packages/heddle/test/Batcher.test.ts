@@ -49,6 +49,18 @@ const gated = () => {
 /** Lets everybody go on who can. */
 const settle = TestClock.adjust(1)
 
+/** A clock that differs from another in something. */
+const clockOf = (clock: Clock.Clock, own: Partial<Clock.Clock>): Clock.Clock => ({
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+  currentTimeMillis: clock.currentTimeMillis,
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+  currentTimeNanos: clock.currentTimeNanos,
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+  monotonicTimeNanos: clock.monotonicTimeNanos,
+  sleep: (duration) => clock.sleep(duration),
+  ...own
+})
+
 /** Lets others go on until something is so. */
 const until = (is: Effect.Effect<boolean>) => Effect.repeat(Effect.andThen(Effect.yieldNow, is), { until: (so) => so })
 
@@ -116,6 +128,32 @@ describe("Batcher", () => {
       assert.deepStrictEqual(items(), [[0]])
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(items(), [[0], [2]])
+    }))
+
+  it.effect("the time is read once for all who bring their next item when they are told of their last", () =>
+    Effect.gen(function*() {
+      const live = yield* Clock.Clock
+      const { items, run } = noting()
+      let reads = 0
+      const clock = clockOf(live, {
+        monotonicTimeNanosUnsafe: () => {
+          reads++
+          return live.monotonicTimeNanosUnsafe()
+        }
+      })
+      const counted = (all: Items) =>
+        Effect.map(run(all), (exits) => {
+          reads = 0
+          return exits
+        })
+      const make = Batcher.make({ run: counted, maxSize: 100, maxWait: "1 hour" })
+      const batcher = yield* Effect.provideService(make, Clock.Clock, clock)
+      yield* Effect.replicateEffect(Effect.andThen(batcher.submit(1), batcher.submit(2)), 99, all).pipe(
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* batcher.submit(1)
+      assert.strictEqual(items().length, 1)
+      assert.isAtMost(reads, 2)
     }))
 
   it.effect("AC-22.3 the end of the scope sends the rest once, without waiting for more", () =>
@@ -306,18 +344,12 @@ describe("Batcher", () => {
       const { run } = noting()
       const live = yield* Clock.Clock
       let sleeps = 0
-      const clock: Clock.Clock = {
-        currentTimeMillisUnsafe: () => live.currentTimeMillisUnsafe(),
-        currentTimeMillis: live.currentTimeMillis,
-        currentTimeNanosUnsafe: () => live.currentTimeNanosUnsafe(),
-        currentTimeNanos: live.currentTimeNanos,
-        monotonicTimeNanosUnsafe: () => live.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: live.monotonicTimeNanos,
+      const clock = clockOf(live, {
         sleep: (duration) => {
           sleeps++
           return live.sleep(duration)
         }
-      }
+      })
       const make = Batcher.make({ run, maxSize: 2, maxWait: 1000 })
       const batcher = yield* Effect.provideService(make, Clock.Clock, clock)
       yield* TestClock.adjust("1 day")

@@ -12,6 +12,7 @@ import { Soon } from "../../internal/Soon.ts"
 import { type Batch, BatchQueue, type Job, type Limits, wrong } from "./batchQueue.ts"
 import { family } from "./flowMetrics.ts"
 import { shallow } from "./shallow.ts"
+import { StillClock } from "./StillClock.ts"
 import { Timer } from "./Timer.ts"
 
 export interface Settings<I, A, E, R> extends Limits {
@@ -36,7 +37,7 @@ export class Flights<I, A, E, R> {
   private readonly soon: Soon
   private readonly deliver: (call: () => void) => void
   private readonly timer: Timer
-  private readonly now: () => number
+  private readonly clock: StillClock
   private readonly fork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
   private told: globalThis.Array<Job<I, A, E>> = []
   private nextStart = -Infinity
@@ -45,13 +46,13 @@ export class Flights<I, A, E, R> {
   constructor(settings: Settings<I, A, E, R>) {
     const { context, name } = settings
     this.settings = settings
-    this.now = monotonic(Context.get(context, Clock.Clock))
+    this.clock = new StillClock(monotonic(Context.get(context, Clock.Clock)))
     this.fork = Effect.runForkWith(context)
     const scheduler = Context.get(context, Scheduler.Scheduler)
     this.soon = new Soon(scheduler, () => this.turn())
     this.deliver = shallow(scheduler)
-    this.timer = new Timer(context, this.now, () => this.soon.ask())
-    this.queue = new BatchQueue(settings, this.now, metrics.of(context, { name }), (job) => this.tell(job))
+    this.timer = new Timer(context, this.clock.now, () => this.soon.ask())
+    this.queue = new BatchQueue(settings, this.clock.now, metrics.of(context, { name }), (job) => this.tell(job))
   }
 
   /** An item was taken: the first starts the clock, and one that makes a batch full sends it off. */
@@ -102,13 +103,13 @@ export class Flights<I, A, E, R> {
   private next(): Batch<I, A, E> | undefined {
     const { interval } = this.settings
     const at = Math.max(this.queue.due, this.nextStart)
-    if (at > -Infinity && at > this.now()) {
+    if (at > -Infinity && at > this.clock.now()) {
       this.timer.set(at)
       return undefined
     }
     const batch = this.queue.cut()
     if (batch === undefined) return undefined
-    if (interval > 0) this.nextStart = this.now() + interval
+    if (interval > 0) this.nextStart = this.clock.now() + interval
     this.flying.push(batch)
     return batch
   }
@@ -162,8 +163,11 @@ export class Flights<I, A, E, R> {
   ): void {
     this.flying.remove(batch)
     this.queue.end(batch, exits, dropped)
-    this.deliver(() => {
+    const tell = () => {
       for (const job of batch.jobs) job.tell()
+    }
+    this.deliver(() => {
+      this.clock.hold(tell)
       // An array that V8 made among old objects would keep what is in it until the next full collection.
       batch.jobs.length = 0
     })
