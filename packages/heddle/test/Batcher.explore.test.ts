@@ -9,6 +9,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Batcher, type InvalidOption } from "heddle/flow"
+import { holds, same } from "./holds.ts"
 
 const all = { concurrency: "unbounded" } as const
 const nothing = { waiting: 0, queued: 0, batches: 0 }
@@ -37,13 +38,13 @@ class Ledger {
   readonly run = (items: Array.NonEmptyReadonlyArray<Item>) =>
     Effect.gen({ self: this }, function*() {
       const now = yield* Clock.currentTimeMillis
-      assert.isAtMost(items.length, this.limits.maxSize)
-      assert.isAtMost(++this.flying, this.limits.concurrency)
-      assert.isAtLeast(now - this.started, this.limits.interval)
+      holds(items.length <= this.limits.maxSize, "a batch is too large")
+      holds(++this.flying <= this.limits.concurrency, "too many batches run")
+      holds(now - this.started >= this.limits.interval, "a batch starts too soon")
       this.started = now
       for (const item of items) {
-        assert.isFalse(this.fates.has(item), "an item runs twice")
-        if (this.limits.concurrency === 1) assert.isTrue((this.last.get(item.who) ?? -1) < item.at, "out of order")
+        holds(!this.fates.has(item), "an item runs twice")
+        if (this.limits.concurrency === 1) holds((this.last.get(item.who) ?? -1) < item.at, "out of order")
         this.last.set(item.who, item.at)
         this.fates.set(item, "runs")
       }
@@ -68,16 +69,16 @@ class Ledger {
   check(item: Item, exit: Exit.Exit<Item, "batch" | "item" | Batcher.BatcherClosed>, interrupted = false): void {
     const fate = this.fates.get(item)
     if (Exit.isSuccess(exit)) {
-      assert.strictEqual(exit.value, item)
-      return assert.strictEqual(fate, "done")
+      same(exit.value, item, "another's outcome")
+      return same(fate, "done", "it did not run to its end")
     }
     const [reason] = exit.cause.reasons
-    if (reason?._tag === "Interrupt") return assert.isTrue(interrupted, "another's interruption")
-    assert.strictEqual(reason?._tag, "Fail")
+    if (reason?._tag === "Interrupt") return holds(interrupted, "another's interruption")
+    same(reason?._tag, "Fail", "how it ended")
     if (reason?._tag !== "Fail") return
-    if (typeof reason.error === "string") return assert.strictEqual(fate, "failed")
-    if (reason.error.started) assert.notStrictEqual(fate, "runs")
-    else assert.isUndefined(fate)
+    if (typeof reason.error === "string") return same(fate, "failed", "it did not fail")
+    if (reason.error.started) holds(fate !== "runs", "it runs on")
+    else same(fate, undefined, "it had started")
   }
 }
 
@@ -129,9 +130,9 @@ const program = Effect.gen(function*() {
     const shutdown = Effect.gen(function*() {
       yield* Effect.yieldNow
       const left = yield* batcher.shutdown(end === 0 ? 0 : "1 minute")
-      for (const item of left.notRun) assert.isFalse(ledger.fates.has(item))
+      for (const item of left.notRun) holds(!ledger.fates.has(item), "it ran")
       if (end === 1) assert.deepStrictEqual(left, { notRun: [], interrupted: [] })
-      for (const fate of ledger.fates.values()) assert.notStrictEqual(fate, "runs")
+      for (const fate of ledger.fates.values()) holds(fate !== "runs", "it runs on")
     })
     yield* Effect.all([submitter(made, 0), submitter(made, 1), end === 2 ? batcher.flush : shutdown], all)
     return batcher.stats

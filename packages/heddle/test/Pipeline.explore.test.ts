@@ -9,20 +9,21 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Pipeline } from "heddle/flow"
+import { holds, same } from "./holds.ts"
 
 const int = (min: number, max: number) => Random.nextIntBetween(min, max + 1)
 const pick = <const A>(...all: readonly [A, ...ReadonlyArray<A>]) =>
   Effect.map(int(0, all.length - 1), (at) => all[at] ?? all[0])
 
 const assertSound = (stats: Pipeline.Stats) => {
-  assert.strictEqual(stats.in, stats.out + stats.failed + stats.dropped + stats.inside, "all are accounted for")
+  same(stats.in, stats.out + stats.failed + stats.dropped + stats.inside, "all are accounted for")
   for (const one of stats.stages) {
-    assert.strictEqual(one.in, one.out + one.failed + one.dropped + one.waiting + one.running, one.name)
-    assert.isAtLeast(Math.min(...Object.values(one).filter((value) => typeof value === "number")), 0)
+    same(one.in, one.out + one.failed + one.dropped + one.waiting + one.running, one.name)
+    holds(!Object.values(one).some((value) => typeof value === "number" && value < 0), `${one.name}: below 0`)
   }
   for (const [at, one] of stats.stages.entries()) {
     const next = stats.stages[at + 1]
-    if (next !== undefined) assert.strictEqual(one.out, next.in, "what leaves a stage enters the next")
+    if (next !== undefined) same(one.out, next.in, "what leaves a stage enters the next")
   }
 }
 

@@ -51,6 +51,10 @@ const conserved = ({ accepted, active, queued, waiting, ...stats }: WorkerPool.S
   return accepted === ended ? Effect.void : Effect.die(`${accepted} accepted, ${ended} ended`)
 }
 
+/** Nobody stands at the door while there is room in the queue. */
+const roomTaken = (queue: number, { queued, waiting }: WorkerPool.Stats) =>
+  waiting > 0 && queued < queue ? Effect.die(`${waiting} wait at a queue of ${queued}, which holds ${queue}`) : Effect.void
+
 /** A program of submitters, some of which leave or are late, beside somebody who turns every knob. */
 const program = (seed: number) => {
   let state = seed
@@ -58,9 +62,10 @@ const program = (seed: number) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return Math.floor(state / 2 ** 32 * below)
   }
+  const queue = pick(3)
   const options: WorkerPool.Options = {
     size: 1 + pick(2),
-    queue: pick(3),
+    queue,
     whenFull: (["wait", "reject", "drop", { waitFor: 3 }] as const)[pick(4)]
   }
   const submitters = Array.from({ length: 5 }, (_, id) => ({
@@ -90,6 +95,7 @@ const program = (seed: number) => {
       if (knob === 3) yield* pool.resize(2)
       if (knob === 4) yield* Effect.sleep(1)
       if (knob === 5) yield* Effect.yieldNow
+      yield* roomTaken(queue, yield* pool.stats)
     }
     const reports = yield* Effect.all([pool.shutdown(within), pool.shutdown(within)], { concurrency: 2 })
     yield* Fiber.joinAll(fibers)
