@@ -104,6 +104,25 @@ describe("Pipeline", () => {
       assert.deepStrictEqual([stats.in, stats.out], [200, 200])
     }))
 
+  it.effect("a worker that waited for the turn of its item goes on when it has come", () =>
+    Effect.gen(function*() {
+      let active = 0
+      let most = 0
+      const work = (item: number) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            active++
+            if (item > 1) most = Math.max(most, active)
+          }),
+          () => Effect.as(Effect.sleep(item === 1 ? 1 : 10), item),
+          () => Effect.sync(() => active--)
+        )
+      const pipeline = Pipeline.make<number>().pipe(Pipeline.stage("two", work, { concurrency: 2 }))
+      const { seen } = yield* outcome(pipeline, range(0, 5))
+      assert.deepStrictEqual(seen, [0, 1, 2, 3, 4, 5])
+      assert.strictEqual(most, 2)
+    }))
+
   it.effect("AC-05.3 or lets them overtake each other", () =>
     Effect.gen(function*() {
       const pipeline = Pipeline.make<number>().pipe(Pipeline.stage("any", uneven, { concurrency: 5, order: "none" }))
