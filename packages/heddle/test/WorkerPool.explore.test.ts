@@ -53,7 +53,9 @@ const conserved = ({ accepted, active, queued, waiting, ...stats }: WorkerPool.S
 
 /** Nobody stands at the door while there is room in the queue. */
 const roomTaken = (queue: number, { queued, waiting }: WorkerPool.Stats) =>
-  waiting > 0 && queued < queue ? Effect.die(`${waiting} wait at a queue of ${queued}, which holds ${queue}`) : Effect.void
+  waiting > 0 && queued < queue
+    ? Effect.die(`${waiting} wait at a queue of ${queued}, which holds ${queue}`)
+    : Effect.void
 
 /** A program of submitters, some of which leave or are late, beside somebody who turns every knob. */
 const program = (seed: number) => {
