@@ -63,9 +63,9 @@ const subjectOf = (call: Fixture["Service"]["call"], queue: string): JobTwin.Sub
         ({ length }) => length === 1
       ),
     settle: (now, ends) => {
-      const args = ends.map(({ held, settlement }) => Ops.settleArgs({ ...held, queue }, settlement))
+      const args = Ops.settleArgs(ends.map(({ held, settlement }) => ({ held: { ...held, queue }, settlement })))
       return Effect.map(
-        word(now, "settle", "$1, $2", [args.flatMap(({ words }) => words), args.flatMap(({ blobs }) => blobs)]),
+        word(now, "settle", "$1, $2", args),
         (told) => Array.from(String(told), Ops.settledOf)
       )
     },

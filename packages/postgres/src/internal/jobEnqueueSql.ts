@@ -2,7 +2,12 @@ import { keyLock, planned, unfinished } from "./jobLookSql.ts"
 
 /** The words of `job_enqueue`, one column after the other: a word in the midst of an array is dear to reach. */
 const columns = ["q", "id", "k", "headers", "priority", "delay", "most", "keep"]
-const given = columns.map((_, at) => `words[${at} * total + 1 : ${at + 1} * total]`).join(", ")
+const types = new Map([["priority", "int2"], ["delay", "int8"], ["most", "int4"], ["keep", "int8"]])
+const given = columns.map((name, at) => {
+  const column = `words[${at} * total + 1 : ${at + 1} * total]`
+  const type = types.get(name)
+  return type === undefined ? column : `${column}::${type}[]`
+}).join(", ")
 
 /**
  * Adds jobs of any queues, in order, and answers a digit for each: 1 where it was added, 0 where its id is known. Makes dead letters
@@ -19,8 +24,8 @@ declare
   queues text[] := words[1 : total];
   keys text[] := words[2 * total + 1 : 3 * total];
   keyed bool := false;
-  told text;
-  news text[];
+  added_queues text[];
+  added_ids text[];
 begin
   perform ${s}.job_sweep_1(d.q, micros, '${channel}') from (select distinct q from unnest(queues) q) d;
   select bool_or(k <> '') into keyed from unnest(keys) k;
@@ -28,27 +33,27 @@ begin
     perform pg_advisory_xact_lock(d.lock) from (select distinct ${keyLock("u.q", "u.k")} lock
       from unnest(queues, keys) u(q, k) where u.k <> '' order by 1) d;
   end if;
-  with given as (
-    select u.*, row_number() over (partition by u.q, u.id order by u.i) as nth
-    from unnest(${given}, blobs) with ordinality u(${columns.join(", ")}, payload, i)
-  ), added as (
+  with added as (
     insert into ${s}.job (queue, id, key, first, state, priority, ready, enqueued, attempts, most, keep, token, until, followed,
       payload, headers)
-    select g.q, g.id, nullif(g.k, ''), g.k = '', case when g.delay::int8 > 0 then 'l' else 'w' end::"char", g.priority::int2,
-      micros + g.delay::int8, micros, 0, g.most::int4, g.keep::int8, 0, 0, false, g.payload, g.headers
-    from given g order by g.i
+    select g.q, g.id, nullif(g.k, ''), g.k = '', case when g.delay > 0 then 'l' else 'w' end::"char", g.priority,
+      micros + g.delay, micros, 0, g.most, g.keep, 0, 0, false, g.payload, g.headers
+    from unnest(${given}, blobs) g(${columns.join(", ")}, payload)
     on conflict (queue, id) do nothing returning queue, id
   )
-  select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i),
-      array_agg(distinct g.q) filter (where a.id is not null) into told, news
-    from given g left join added a on a.queue = g.q and a.id = g.id;
+  select array_agg(a.queue), array_agg(a.id) into added_queues, added_ids from added a;
   if keyed then
     update ${s}.job j set first = true from (select distinct u.q, u.k from unnest(queues, keys) u(q, k)
       where u.k <> '') d where not j.first and j.seq = (select o.seq from ${s}.job o
         where o.queue = d.q and o.key = d.k and o.state in ${unfinished} order by o.seq limit 1);
   end if;
-  perform pg_notify('${channel}', json_build_array('w', q)::text) from unnest(news) q;
-  return told;
+  perform pg_notify('${channel}', json_build_array('w', q)::text) from (select distinct u from unnest(added_queues) u) d(q);
+  if cardinality(added_ids) = total then return repeat('1', total); end if;
+  -- Of those that came with one id only the first was added.
+  return (select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i) from (
+    select u.*, row_number() over (partition by u.q, u.id order by u.i) nth
+    from unnest(queues, words[total + 1 : 2 * total]) with ordinality u(q, id, i)
+  ) g left join unnest(added_queues, added_ids) a(q, id) on a.q = g.q and a.id = g.id);
 end $enqueue$;
 
 create or replace function ${s}.job_redrive_1(q text, ids text[]) returns int8 language plpgsql ${planned} as $redrive$

@@ -32,23 +32,26 @@ export const enqueueArgs = (
 
 const letters = { Completed: "C", Retry: "R", Dead: "D", HandedBack: "H" } as const
 
-/** The end of one claim, as `job_settle` takes it. */
-export const settleArgs = ({ id, queue, token }: JobBackend.Held, settlement: JobBackend.Settlement) => {
-  const failure = "failure" in settlement ? settlement.failure : undefined
-  const result = settlement._tag === "Completed" ? settlement.result : undefined
-  return {
-    words: [
-      queue,
-      escape(id),
-      String(token),
-      letters[settlement._tag],
-      micros(settlement._tag === "Retry" ? settlement.delay : 0),
-      escape(failure?.cause ?? ""),
-      failure?.error === undefined ? "0" : "1",
-      result === undefined ? "0" : "1"
-    ],
-    blobs: [failure?.error ?? none, result ?? none]
-  }
+/** The ends of claims as `job_settle` takes them: their words, column by column, then errors, then results. */
+export const settleArgs = (
+  ends: ReadonlyArray<JobBackend.Ending>
+): readonly [ReadonlyArray<string>, ReadonlyArray<Uint8Array>] => {
+  const failures = ends.map(({ settlement }) => "failure" in settlement ? settlement.failure : undefined)
+  const results = ends.map(({ settlement }) => settlement._tag === "Completed" ? settlement.result : undefined)
+  const words = [
+    ends.map(({ held }) => held.queue),
+    ends.map(({ held }) => escape(held.id)),
+    ends.map(({ held }) => String(held.token)),
+    ends.map(({ settlement }) => letters[settlement._tag]),
+    ends.map(({ settlement }) => micros(settlement._tag === "Retry" ? settlement.delay : 0)),
+    failures.map((failure) => escape(failure?.cause ?? "")),
+    failures.map((failure) => failure?.error === undefined ? "0" : "1"),
+    results.map((result) => result === undefined ? "0" : "1")
+  ]
+  return [
+    words.flat(),
+    [...failures.map((failure) => failure?.error ?? none), ...results.map((result) => result ?? none)]
+  ]
 }
 
 const ends = new Map<string, JobBackend.Settled>([

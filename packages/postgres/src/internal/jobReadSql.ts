@@ -8,10 +8,14 @@ create or replace function ${s}.job_extend_1(queues text[], ids text[], tokens i
 language plpgsql ${planned} as $extend$
 declare
   micros int8 := ${clock};
+  g record;
 begin
-  return query update ${s}.job j set until = micros + g.ttl
-    from unnest(queues, ids, tokens, ttls) with ordinality g (q, id, token, ttl, at)
-    where j.queue = g.q and j.id = g.id and j.token = g.token and j.state = 'c' and j.until > micros returning g.at;
+  -- One by one: together, a planner that knows the table as small would read what all others have claimed.
+  for g in select * from unnest(queues, ids, tokens, ttls) with ordinality u(queue, id, token, ttl, at) loop
+    update ${s}.job j set until = micros + g.ttl where j.queue = g.queue and j.id = g.id and j.token = g.token
+      and j.state::text = 'c' and j.until + 0 > micros;
+    if found then return next g.at; end if;
+  end loop;
 end $extend$;
 
 create or replace function ${s}.job_dead_1(q text, most_letters int4)

@@ -1,64 +1,76 @@
 import { planned } from "./jobLookSql.ts"
 
-/** How many words tell one end to `job_settle`: queue, id, token, kind, delay, cause, whether there is an error, and a result. */
-export const settleWords = 8
+/** The words of `job_settle`, one column after the other: a word in the midst of an array is dear to reach. */
+export const settleColumns = ["q", "id", "token", "kind", "delay", "cause", "failed", "result"]
 
-const word = (at: number): string => `words[${settleWords} * i + ${at}]`
+const column = (name: string): string => {
+  const at = settleColumns.indexOf(name)
+  return `words[${at} * total + 1 : ${at + 1} * total]`
+}
 
 /**
- * Ends claims, and answers a letter for each: `C` completed, `R` retried, `D` dead, `H` handed back, `L` the claim was over. Those that
- * are completed and need not be known go with one statement. Cancels a job: the token of its claim, 0 if it waited, -1 if there is
- * none.
+ * Ends claims, and answers a letter for each: `C` completed, `R` retried, `D` dead, `H` handed back, `L` the claim was over. Their
+ * errors are the first half of the blobs and their results the second; `failed` and `result` say where there is one. Cancels a job:
+ * the token of its claim, 0 if it waited, -1 if there is none.
+ *
+ * Those that are completed and need not be known go with one statement, which looks each up by its id, whatever the planner has
+ * learned of the table. Whom somebody changes at that moment it leaves to the others.
  */
 export const jobSettleSql = (s: string, clock: string, channel: string): string => `
 create or replace function ${s}.job_settle_1(words text[], blobs bytea[]) returns text language plpgsql ${planned} as $settle$
 declare
   micros int8 := ${clock};
-  total int4 := cardinality(words) / ${settleWords};
+  total int4 := cardinality(words) / ${settleColumns.length};
+  queues text[] := ${column("q")};
+  ids text[] := ${column("id")};
+  tokens int8[] := ${column("token")}::int8[];
+  kinds text[] := ${column("kind")};
   gone int4[];
   told text := '';
-  kind text;
-  delay int8;
   j record;
+  g record;
 begin
   with done as (
-    delete from ${s}.job o using (select i, ${word(1)} q, ${word(2)} id, ${word(3)}::int8 token
-      from generate_series(0, total - 1) i where ${word(4)} = 'C') g
-    where o.queue = g.q and o.id = g.id and o.token = g.token and o.state = 'c' and o.until > micros
-      and o.keep = 0 and not o.followed and o.key is null
-    returning g.i
+    delete from ${s}.job d using (
+      select l.place, u.i from unnest(queues, ids, tokens, kinds) with ordinality u(q, id, token, kind, i), lateral (
+        select o.ctid as place from ${s}.job o where o.queue = u.q and o.id = u.id and o.token = u.token
+          and o.state::text = 'c' and o.until + 0 > micros and o.keep = 0 and not o.followed and o.key is null offset 0) l
+      where u.kind = 'C'
+    ) f where d.ctid = f.place returning f.i
   )
-  select coalesce(array_agg(d.i), '{}') into gone from done d;
+  select coalesce(array_agg(i), '{}') into gone from done;
   if cardinality(gone) = total then return repeat('C', total); end if;
-  for i in 0 .. total - 1 loop
-    if i = any(gone) then
+  for g in select u.*, i = any(gone) as over
+    from unnest(queues, ids, tokens, kinds, ${
+  ["delay", "cause", "failed", "result"].map(column).join(", ")
+}) with ordinality u(${settleColumns.join(", ")}, i)
+  loop
+    if g.over then
       told := told || 'C';
       continue;
     end if;
-    kind := ${word(4)};
-    delay := ${word(5)}::int8;
-    select o.seq, o.attempts, o.most, o.queue into j from ${s}.job o where o.queue = ${word(1)} and o.id = ${word(2)}
-      and o.token = ${word(3)}::int8 and o.state = 'c' and o.until > micros for update;
+    select o.seq, o.attempts, o.most into j from ${s}.job o where o.queue = g.q and o.id = g.id
+      and o.token = g.token and o.state::text = 'c' and o.until + 0 > micros for update;
     if not found then
       told := told || 'L';
       continue;
     end if;
-    if kind = 'R' and j.attempts >= j.most then kind := 'D'; end if;
-    if kind = 'C' then
-      perform ${s}.job_end_1(j.seq, 'C', case when ${word(8)} = '1' then blobs[2 * i + 2] end, micros, '${channel}');
-    elsif kind = 'D' then
-      perform ${s}.job_die_1(j.seq, ${word(6)}, case when ${word(7)} = '1' then blobs[2 * i + 1] end, '${channel}');
-    elsif kind = 'R' then
-      update ${s}.job o set state = case when delay > 0 then 'l' else 'w' end::"char", ready = micros + delay, owner = null
-        where o.seq = j.seq;
+    if g.kind = 'R' and j.attempts >= j.most then g.kind := 'D'; end if;
+    if g.kind = 'C' then
+      perform ${s}.job_end_1(j.seq, 'C', case when g.result = '1' then blobs[total + g.i] end, micros, '${channel}');
+    elsif g.kind = 'D' then
+      perform ${s}.job_die_1(j.seq, g.cause, case when g.failed = '1' then blobs[g.i] end, '${channel}');
+    elsif g.kind = 'R' then
+      update ${s}.job o set state = case when g.delay::int8 > 0 then 'l' else 'w' end::"char", ready = micros + g.delay::int8,
+        owner = null where o.seq = j.seq;
     else
       update ${s}.job o set state = 'w', attempts = o.attempts - 1, owner = null where o.seq = j.seq;
     end if;
-    told := told || kind;
+    told := told || g.kind;
   end loop;
   -- Whoever waits may get what went back, or the next of a key.
-  perform pg_notify('${channel}', json_build_array('w', d.q)::text) from (select distinct ${word(1)} q
-    from generate_series(0, total - 1) i where substr(told, i + 1, 1) <> 'L') d;
+  perform pg_notify('${channel}', json_build_array('w', d.q)::text) from (select distinct u.q
+    from unnest(queues) with ordinality u(q, i) where substr(told, i::int4, 1) <> 'L') d;
   return told;
 end $settle$;
 

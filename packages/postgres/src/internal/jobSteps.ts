@@ -28,11 +28,6 @@ export interface StepsOptions {
   readonly recheck: number
 }
 
-interface Settling {
-  readonly held: JobBackend.Held
-  readonly settlement: JobBackend.Settlement
-}
-
 /** The steps of a job store on this connection. */
 export const jobSteps = (
   postgres: Postgres["Service"],
@@ -92,20 +87,26 @@ export const jobSteps = (
           )
       })
     )
-    const settleAll = (calls: ReadonlyArray<Settling>) =>
-      Effect.suspend(() => {
-        const all = calls.map(({ held, settlement }) => Ops.settleArgs(held, settlement))
-        const params = [all.flatMap(({ words }) => words), all.flatMap(({ blobs }) => blobs)]
-        return Effect.map(call("settle", "$1, $2", params), (rows) => {
+    const settleAll = (ends: ReadonlyArray<JobBackend.Ending>) =>
+      Effect.suspend(() =>
+        Effect.map(call("settle", "$1, $2", Ops.settleArgs(ends)), (rows) => {
           const letters = lettersOf(rows)
-          return calls.map((_, index) => Ops.settledOf(letters[index] ?? "L"))
+          return ends.map((_, index) => Ops.settledOf(letters[index] ?? "L"))
         })
-      })
-    const settling = yield* Effect.orDie(Batcher.make<Settling, JobBackend.Settled, Lease.StoreUnavailable, never>({
+      )
+    type Endings = ReadonlyArray<JobBackend.Ending>
+    type Ended = ReadonlyArray<JobBackend.Settled>
+    const settling = yield* Effect.orDie(Batcher.makeWeighted<Endings, Ended, Lease.StoreUnavailable, never>({
       maxSize: 1000,
       concurrency: 2,
       drainFor: postgres.timeout,
-      run: (calls) => Effect.map(settleAll(calls), (ends) => ends.map((end) => Exit.succeed(end)))
+      weight: ({ length }) => length,
+      maxWeight: 1e7,
+      run: (calls) =>
+        Effect.map(settleAll(calls.flat()), (ends) => {
+          let at = 0
+          return calls.map(({ length }) => Exit.succeed(ends.slice(at, at += length)))
+        })
     }))
     const unavailable = (): Lease.StoreUnavailable => failure(new Error("closed"))
     const submitted = <A>(
@@ -176,7 +177,11 @@ export const jobSteps = (
             return held.map(({ ttl }, index) => there.has(index + 1) ? proved(sentAt, ttl) : undefined)
           })
         }),
-      settle: JobBackend.settleEach((held, settlement) => submitted(settling.submit({ held, settlement }))),
+      settle: (ends) =>
+        Effect.match(submitted(settling.submit(ends)), {
+          onFailure: (error): ReadonlyArray<JobBackend.Settled | Lease.StoreUnavailable> => ends.map(() => error),
+          onSuccess: (settled) => settled
+        }),
       handBackUnsafe,
       deadLetters: (queue, limit) =>
         Effect.map(call("dead", "$1, $2", [queue, limit]), (rows) => rows.map(Ops.letterOf)),

@@ -42,7 +42,7 @@ export const joinTransactions = (
       joined(
         steps.settle(ends),
         JobBackend.settleEach((held, settlement) => {
-          const { blobs, words } = Ops.settleArgs(held, settlement)
+          const [words, blobs] = Ops.settleArgs([{ held, settlement }])
           return Effect.map(call("settle", words, blobs), (letter) => Ops.settledOf(letter))
         })(ends)
       )
