@@ -118,8 +118,9 @@ describe("a circuit that a fleet shares", () => {
       }
       const shared = (trip: CircuitBreaker.Trip) =>
         Effect.provideService(CircuitBreaker.shared({ ...options, trip }), Store.CircuitBreakerStore, counted)
-      const ends = [..."sssffsifffss"].map((end) =>
-        ({ s: Effect.void, f: Effect.fail("bad"), i: Effect.interrupt })[end] ?? Effect.void
+      const ends = Array.from(
+        "sssffsifffss",
+        (end) => ({ s: Effect.void, f: Effect.fail("bad"), i: Effect.interrupt })[end] ?? Effect.void
       )
       const all = (breaker: CircuitBreaker.SharedCircuitBreaker) =>
         Effect.forEach(ends, (end) => Effect.exit(breaker.run(end)), { concurrency: "unbounded" })
@@ -127,7 +128,15 @@ describe("a circuit that a fleet shares", () => {
       yield* all(inRow)
       assert.deepStrictEqual(asked.splice(0), [
         "admit",
-        ...["Success", "Failure", "Failure", "Success", "Ignored", "Failure", "Failure", "Failure", "Success"]
+        "Success",
+        "Failure",
+        "Failure",
+        "Success",
+        "Ignored",
+        "Failure",
+        "Failure",
+        "Failure",
+        "Success"
       ])
       assert.strictEqual(yield* inRow.state, "closed")
       // Of a share of calls each one counts.
