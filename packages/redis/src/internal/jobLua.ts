@@ -1,3 +1,4 @@
+import { jobLuaOthers } from "./jobLuaOthers.ts"
 import { jobLuaSteps } from "./jobLuaSteps.ts"
 
 /**
@@ -218,6 +219,7 @@ local answers = {}
 local function answer(value) answers[#answers + 1] = value end
 
 ${jobLuaSteps}
+${jobLuaOthers}
 advance()
 while at < #args do
   local op = arg()
