@@ -39,7 +39,7 @@ export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): v
         let count = 0
         let inside = 0
         let most = 0
-        const increment = LeaseStore.withLease({ resource, ttl: "1 minute" }, () =>
+        const increment = LeaseStore.withLease({ resource, ttl: "1 minute", waitFor: "90 seconds" }, () =>
           Effect.gen(function*() {
             most = Math.max(most, ++inside)
             const before = count

@@ -26,8 +26,8 @@ export const releasingLaws = (law: Law): void => {
     "a lease that ended at its ttl is the next claim's, and its late release changes nothing",
     ({ resource, store }) =>
       Effect.gen(function*() {
-        const late = yield* store.claim({ resource, ttl: 50 })
-        blockThread(100)
+        const late = yield* store.claim({ resource, ttl: 300 })
+        blockThread(450)
         assert.isFalse(late.isAlive())
         const next = yield* store.claim({ resource, owner: "next" })
         yield* late.release
