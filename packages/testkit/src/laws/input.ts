@@ -78,13 +78,11 @@ export const inputLaws = (law: Law, { described, weighted }: Abilities): void =>
           waitFor: Infinity
         })
         yield* all.release
-        const least = yield* store.claim({
-          resource: resource.slice(-1),
-          permits: 1,
-          limit: 1,
-          ttl: "10 millis",
-          waitFor: 0
-        })
+        // On a busy machine so short a lease may be over before it is heard of: then once more.
+        const least = yield* Effect.retry(
+          store.claim({ resource: resource.slice(-1), permits: 1, limit: 1, ttl: "10 millis", waitFor: 0 }),
+          { times: 50 }
+        )
         yield* least.release
       })
   )

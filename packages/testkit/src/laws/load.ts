@@ -49,7 +49,9 @@ export const loadLaws = (law: Law, { harmed, remnants, weighted }: Abilities): v
           }))
         const busy = Effect.forEach(
           Array.from({ length: 4 }),
-          (_, key) => Effect.forever(LeaseStore.withLease({ resource: `${resource}-${key}` }, () => Effect.yieldNow)),
+          (_, key) =>
+            Effect.forever(LeaseStore.withLease({ resource: `${resource}-${key}` }, () =>
+              Effect.yieldNow)),
           {
             concurrency: "unbounded"
           }
