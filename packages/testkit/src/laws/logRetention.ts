@@ -78,6 +78,7 @@ export const logRetentionLaws = (law: LogLaw): void => {
           (from) => store.read(log, from)
         )
         const [after = 0n] = yield* append(store, log, numbers(400, 420), { count: 10 })
+        yield* append(store, log, numbers(20, 820), { count: 10 })
         yield* gone(store, log, after)
         for (const { entries } of [...places, empty]) {
           const error = yield* inTime("it is refused", Effect.flip(Stream.runHead(entries)))
