@@ -103,9 +103,10 @@ describe("AC-E2: a server is killed and started again, and all who stayed see al
           assert.include([bob.accepted().length, bob.accepted().length + 1], bobs.length)
           assert.deepStrictEqual(bobs.slice(0, bob.accepted().length), bob.accepted())
         }
+        const talk = (one: typeof ada) => one.lines().filter((line) => /^(ada|bob|eve): /.test(line))
+        const [said, last] = [talk(ada), talk(again)]
+        assert.deepStrictEqual(talk(eve), said, "one order for all who stayed")
         // Who comes back has seen what was said meanwhile, and all of it once.
-        const said = ada.lines().filter((line) => /^(ada|bob|eve): /.test(line))
-        const last = again.lines().filter((line) => /^(ada|bob|eve): /.test(line))
         assert.deepStrictEqual(said.slice(-last.length), last)
         assert.include(saw(again, "ada"), "59")
       }).pipe(Effect.scoped), 60_000)
