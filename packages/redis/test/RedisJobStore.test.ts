@@ -76,4 +76,21 @@ describe("RedisJobStore", () => {
       })
       assert.strictEqual(yield* Queue.size(heard), 0)
     }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
+
+  it.live("who waits hears that a claim ends earlier than all before", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const queue = randomUUID()
+      const heard = yield* Queue.unbounded<string>()
+      const listener = yield* Effect.acquireRelease(
+        Effect.sync(() => new Redis(server.url)),
+        (client) => Effect.sync(() => client.disconnect())
+      )
+      listener.on("message", (channel: string) => Queue.offerUnsafe(heard, channel))
+      yield* store.enqueue(queue, [{ payload: Uint8Array.of(1) }, { payload: Uint8Array.of(2) }])
+      yield* store.claim(queue, { ttl: "1 minute" })
+      yield* Effect.promise(() => listener.subscribe(`heddle:jobs:{${queue}}:news`))
+      yield* store.claim(queue, { ttl: "30 seconds" })
+      yield* Queue.take(heard)
+    }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
 })
