@@ -411,7 +411,15 @@ describe("Batcher", () => {
       yield* Effect.forEach([3, 4], batcher.enqueue)
       const waits = yield* Effect.forkChild(batcher.submit(5))
       yield* settle
-      const now = { depth: 2, waiting: 1, active: 2, completed_total: 0, failed_total: 0, dropped_total: 0 }
+      const now = {
+        depth: 2,
+        waiting: 1,
+        active: 2,
+        completed_total: 0,
+        failed_total: 0,
+        latency_seconds: 0,
+        dropped_total: 0
+      }
       assert.deepStrictEqual(yield* series, now)
       yield* open
       yield* settle

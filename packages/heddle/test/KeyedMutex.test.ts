@@ -139,7 +139,7 @@ describe("KeyedMutex", () => {
         ))
       const { release } = yield* hold(mutex, "a")
       const waits = yield* Effect.forkChild(mutex.withLock("a")(Effect.void), { startImmediately: true })
-      assert.deepStrictEqual(yield* read, { active: 1, waiting: 1 })
+      assert.deepStrictEqual(yield* read, { active: 1, waiting: 1, latency_seconds: 0 })
       yield* release
       yield* Fiber.join(waits)
       yield* settle
