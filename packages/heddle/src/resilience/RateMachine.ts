@@ -163,14 +163,12 @@ export class RateMachine {
     if (first.at <= now - per) this.forget(now - per)
     const last = grants[grants.length - 1]
     const soonest = last === undefined || last.at < now ? now : last.at
-    if (this.held + cost <= limit) return soonest
-    let sum = cost
-    for (let index = grants.length - 1; index >= 0; index--) {
-      const grant = grants[index]
-      if (grant === undefined) break
-      sum += grant.cost
+    let over = this.held + cost - limit
+    if (over <= 0) return soonest
+    for (const grant of grants) {
+      over -= grant.cost
       // This one must have left the window by then, and all that are older have.
-      if (sum > limit) return Math.max(soonest, grant.at + per)
+      if (over <= 0) return Math.max(soonest, grant.at + per)
     }
     return soonest
   }
