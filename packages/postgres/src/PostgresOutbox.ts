@@ -38,6 +38,7 @@ import { InvalidOption } from "heddle/messaging"
 import { ensureOnce } from "./internal/ensureOnce.ts"
 import { ensureTables } from "./internal/ensureTables.ts"
 import { kvListen } from "./internal/kvListen.ts"
+import { outboxCounts } from "./internal/outboxMetrics.ts"
 import { lead } from "./internal/outboxRelay.ts"
 import { addSql, outboxChannel, outboxNeeds, outboxSql } from "./internal/outboxSql.ts"
 import { Postgres } from "./Postgres.ts"
@@ -154,6 +155,7 @@ export const make = <A>({ name, payload, schema = "heddle" }: Options<A>): Outbo
         const news = Latch.makeUnsafe(true)
         const wake = () => void news.openUnsafe()
         yield* yield* kvListen(postgres, outboxChannel(schema), { message: wake, ready: wake })
+        const counts = outboxCounts(name)
         const moving = lead(postgres, {
           schema,
           name,
@@ -161,8 +163,13 @@ export const make = <A>({ name, payload, schema = "heddle" }: Options<A>): Outbo
           news,
           move: (text, id) =>
             Effect.matchEffect(decode(text), {
-              onFailure: ({ message }) => Effect.succeed(message),
-              onSuccess: (value) => Effect.as(Effect.retry(send(value, { id }), retry), undefined)
+              onFailure: ({ message }) => Effect.as(counts.refused, message),
+              onSuccess: (value) =>
+                Effect.retry(send(value, { id }), retry).pipe(
+                  Effect.tapError(() => counts.failed),
+                  Effect.andThen(counts.sent),
+                  Effect.as(undefined)
+                )
             })
         })
         yield* moving.pipe(

@@ -6,10 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
+import { Telemetry } from "heddle/observability"
 import { randomUUID } from "node:crypto"
 import { Postgres, PostgresOutbox } from "../src/index.ts"
 import { adminOf, eventually, inTime } from "./PostgresTest.ts"
@@ -33,7 +36,7 @@ const anOutbox = () => PostgresOutbox.make({ name: randomUUID(), payload: Schema
 const receiver = () => {
   const got: Array<number> = []
   const ids: Array<string> = []
-  const send = (value: number, { id }: { readonly id: string }) =>
+  const send = (value: number, { id }: { readonly id: string }): Effect.Effect<void, string> =>
     Effect.sync(() => {
       got.push(value)
       ids.push(id)
@@ -222,6 +225,37 @@ describe("an outbox", () => {
       assert.strictEqual(row?.[0], "\"old\"")
       assert.include(String(row?.[1]), "Expected")
     })
+  )
+
+  test(
+    "counts what became of its rows, as the catalogue has it",
+    Effect.gen(function*() {
+      const outbox = anOutbox()
+      const older = PostgresOutbox.make({ name: outbox.name, payload: Schema.String })
+      yield* older.add(["old"])
+      yield* outbox.add([1, 2])
+      const { send, until } = receiver()
+      let failing = 1
+      const failsOnce: typeof send = (value, row) => failing-- > 0 ? Effect.fail("not now") : send(value, row)
+      yield* outbox.relay(failsOnce, { retry: Schedule.recurs(0) })
+      yield* until(2)
+      yield* eventually(Effect.map(left(outbox.name), (rows) => rows === 1))
+      const all = yield* Metric.snapshot
+      const series = all.filter(({ id }) => id === "heddle_outbox_rows_total")
+      const row = Telemetry.metrics.find(({ name }) => name === "heddle_outbox_rows_total")
+      assert.deepStrictEqual(
+        Object.fromEntries(series.map(({ attributes, state }) => [attributes?.["outcome"], state])),
+        Object.fromEntries([["refused", 1], ["failed", 1], ["sent", 2]].map(([outcome, count]) => [
+          outcome,
+          { count, incremental: true }
+        ]))
+      )
+      for (const { attributes = {}, description } of series) {
+        assert.strictEqual(description, row?.description)
+        assert.deepStrictEqual(Object.keys(attributes).toSorted(), Object.keys(row?.labels ?? {}).toSorted())
+        assert.strictEqual(attributes["outbox"], outbox.name)
+      }
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   test(

@@ -4,6 +4,7 @@ const queue = rowsOf("WorkQueue", { queue: "named" }, "job")
 const brokers = ["memory", "redis", "postgres", "nats", "rabbitmq"]
 const topic = rowsOf("Topic", { backend: brokers }, "message")
 const log = rowsOf("Log", { log: "named" }, "entry")
+const outbox = rowsOf("PostgresOutbox", { outbox: "named" }, "row")
 
 export const messagingRows: ReadonlyArray<MetricRow> = [
   queue.counter("heddle_jobs_total", "Jobs that this process has worked on, by what became of them", {
@@ -23,5 +24,10 @@ export const messagingRows: ReadonlyArray<MetricRow> = [
   ),
   log.counter("heddle_log_commits_total", "Commits of positions, by what became of them", {
     outcome: ["made", "failed", "replaced"]
-  })
+  }),
+  outbox.counter(
+    "heddle_outbox_rows_total",
+    "Rows of an outbox that this process has sent, has set aside, and could not send when it gave up for the moment",
+    { outcome: ["sent", "refused", "failed"] }
+  )
 ]
