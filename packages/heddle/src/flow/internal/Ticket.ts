@@ -6,10 +6,10 @@ import type { Turn } from "../../internal/Contended.ts"
 export type Waiter<A, E> = (exit: Exit.Exit<A, E>) => void
 
 /**
- * What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. As an effect it leaves: who waits for it
- * hands it to the runtime for the case of an interruption, and nothing else is made for that.
+ * What somebody has brought: it waits for room, is taken, and has ended when it has an `exit`. As an effect it waits for its end, and an
+ * interruption of that does not touch it.
  */
-export abstract class Ticket<A, E> extends Effectable.Class<void> {
+export class Ticket<A, E> extends Effectable.Class<A, E> {
   exit: Exit.Exit<A, E> | undefined = undefined
   /** Told when it begins, where somebody observes that. */
   turn: Turn | undefined = undefined
@@ -24,11 +24,8 @@ export abstract class Ticket<A, E> extends Effectable.Class<void> {
     this.waiters = waiter
   }
 
-  /** Who waits for it goes. */
-  abstract leave(): Effect.Effect<void>
-
-  override asEffect(): Effect.Effect<void> {
-    return this.leave()
+  override asEffect(): Effect.Effect<A, E> {
+    return this.exit ?? this.end
   }
 
   get awaited(): boolean {
@@ -46,11 +43,6 @@ export abstract class Ticket<A, E> extends Effectable.Class<void> {
     for (const waiter of waiters) waiter(this.exit)
   }
 
-  /** Waits for its end; an interruption does not touch it. */
-  get await(): Effect.Effect<A, E> {
-    return Effect.suspend(() => this.exit ?? this.end)
-  }
-
   private get end(): Effect.Effect<A, E> {
     return Effect.callback((resume) => {
       if (this.exit !== undefined) return resume(this.exit)
@@ -60,5 +52,20 @@ export abstract class Ticket<A, E> extends Effectable.Class<void> {
         if (Array.isArray(this.waiters)) this.waiters = this.waiters.filter((waiter) => waiter !== resume)
       })
     })
+  }
+}
+
+/** Who waits for something goes: handed to the runtime, for the case of an interruption. */
+export class Leaving<T> extends Effectable.Class<void> {
+  private readonly leave: (left: T) => Effect.Effect<void>
+  private readonly left: T
+  constructor(leave: (left: T) => Effect.Effect<void>, left: T) {
+    super()
+    this.leave = leave
+    this.left = left
+  }
+
+  override asEffect(): Effect.Effect<void> {
+    return this.leave(this.left)
   }
 }

@@ -1,5 +1,4 @@
 import * as Array from "effect/Array"
-import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { Line, type Place } from "../../internal/Line.ts"
@@ -16,17 +15,10 @@ export class Job<I, A, E> extends Ticket<A, E> implements Place<Job<I, A, E>> {
   due = 0
   readonly item: I
   readonly weight: number
-  private readonly left: (job: Job<I, A, E>) => Effect.Effect<void>
-  /** `left` is what happens when the one who waits for its end or for room goes. */
-  constructor(item: I, weight: number, left: (job: Job<I, A, E>) => Effect.Effect<void>, waiter?: Waiter<A, E>) {
+  constructor(item: I, weight: number, waiter?: Waiter<A, E>) {
     super(waiter)
     this.item = item
     this.weight = weight
-    this.left = left
-  }
-
-  override leave(): Effect.Effect<void> {
-    return this.left(this)
   }
 }
 

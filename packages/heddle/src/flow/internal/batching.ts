@@ -8,7 +8,7 @@ import type { BatcherClosed, Left, Stats } from "../Batcher.ts"
 import { Flights, type Settings as Flying } from "./batchFlights.ts"
 import { Job } from "./batchQueue.ts"
 import { drain } from "./draining.ts"
-import type { Waiter } from "./Ticket.ts"
+import { Leaving, type Waiter } from "./Ticket.ts"
 
 export interface Settings<I, A, E, R> extends Flying<I, A, E, R> {
   /** What an item weighs, or why it is not taken. */
@@ -50,7 +50,7 @@ export class Batching<I, A, E, R> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
       const job = this.bring(item, resume, turn)
-      return job.exit === undefined ? job : resume(job.exit)
+      return job.exit === undefined ? new Leaving(this.leave, job) : resume(job.exit)
     })
   }
 
@@ -58,9 +58,9 @@ export class Batching<I, A, E, R> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
       const job = this.bring(item)
-      if (job.line !== this.flights.queue.outside) return resume(Effect.succeed(job.await))
-      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job.await))
-      return job
+      if (job.line !== this.flights.queue.outside) return resume(Effect.succeed(job))
+      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job))
+      return new Leaving(this.leave, job)
     })
   }
 
@@ -103,18 +103,18 @@ export class Batching<I, A, E, R> {
     const { flights } = this
     const weight = this.settings.weigh(item)
     if (typeof weight !== "number") {
-      const job = new Job<I, A, E | BatcherClosed>(item, 0, this.left)
+      const job = new Job<I, A, E | BatcherClosed>(item, 0)
       job.exit = weight
       return job
     }
-    const job = new Job<I, A, E | BatcherClosed>(item, weight, this.left, waiter)
+    const job = new Job<I, A, E | BatcherClosed>(item, weight, waiter)
     job.turn = turn
     if (flights.queue.enter(job)) flights.look()
     return job
   }
 
   /** The one who waits for an item's end or for room goes; the last one of a batch stops it. */
-  private readonly left = (job: Job<I, A, E | BatcherClosed>): Effect.Effect<void> => {
+  private readonly leave = (job: Job<I, A, E | BatcherClosed>): Effect.Effect<void> => {
     const { batch, exit } = job
     if (exit !== undefined) return Effect.void
     if (batch === undefined) {
@@ -123,7 +123,7 @@ export class Batching<I, A, E, R> {
     }
     if (++batch.abandoned < batch.size) return Effect.void
     batch.fiber?.interruptUnsafe()
-    return Effect.asVoid(Effect.exit(job.await))
+    return Effect.asVoid(Effect.exit(job))
   }
 
   private takeAll(
@@ -133,7 +133,7 @@ export class Batching<I, A, E, R> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
       const jobs = Array.map(items, (item) => this.bring(item))
-      const outcomes = Effect.succeed(Array.map(jobs, (job) => job.await))
+      const outcomes = Effect.succeed(jobs)
       const last = jobs.findLast(({ line }) => line === flights.queue.outside)
       if (last === undefined) return resume(outcomes)
       last.admitted = () => resume(last.exit === this.refused ? this.refused : outcomes)

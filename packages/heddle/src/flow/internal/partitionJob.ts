@@ -1,4 +1,3 @@
-import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Line, type Place } from "../../internal/Line.ts"
 import type { PartitionerClosed } from "../Partitioner.ts"
@@ -11,22 +10,10 @@ export class Job<I, A, E> extends Ticket<A, E | PartitionerClosed> implements Pl
   line: Line<Job<I, A, E>> | undefined = undefined
   readonly item: I
   readonly lane: Lane<I, A, E>
-  private readonly left: (job: Job<I, A, E>) => Effect.Effect<void>
-  /** `left` is what happens when the one who waits for its end or for room goes. */
-  constructor(
-    item: I,
-    lane: Lane<I, A, E>,
-    left: (job: Job<I, A, E>) => Effect.Effect<void>,
-    waiter?: Waiter<A, E | PartitionerClosed>
-  ) {
+  constructor(item: I, lane: Lane<I, A, E>, waiter?: Waiter<A, E | PartitionerClosed>) {
     super(waiter)
     this.item = item
     this.lane = lane
-    this.left = left
-  }
-
-  override leave(): Effect.Effect<void> {
-    return this.left(this)
   }
 }
 

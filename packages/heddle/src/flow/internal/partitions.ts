@@ -10,6 +10,7 @@ import type { Left, PartitionerClosed, Stats } from "../Partitioner.ts"
 import { drain } from "./draining.ts"
 import { Job, Runner } from "./partitionJob.ts"
 import { Lanes, type Room } from "./partitionLanes.ts"
+import { Leaving } from "./Ticket.ts"
 
 export interface Settings<I, A, E, R> extends Room {
   readonly key: (item: I) => unknown
@@ -58,10 +59,10 @@ export class Partitions<I, A, E, R> {
   private brought(item: I, turn?: Turn): Effect.Effect<A, E | PartitionerClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), this.left, resume)
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), resume)
       job.turn = turn
       this.lanes.enter(job)
-      return job
+      return new Leaving(this.leave, job)
     })
   }
 
@@ -69,19 +70,19 @@ export class Partitions<I, A, E, R> {
     return Effect.suspend(() => {
       const lane = this.closed ? undefined : this.lanes.withRoom(this.settings.key(item))
       if (lane === undefined) return this.enqueueLater(item)
-      const job = new Job<I, A, E>(item, lane, this.left)
+      const job = new Job<I, A, E>(item, lane)
       this.lanes.enter(job)
-      return Effect.succeed(job.await)
+      return Effect.succeed(job)
     })
   }
 
   private enqueueLater(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)), this.left)
-      if (this.lanes.enter(job)) return resume(Effect.succeed(job.await))
-      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job.await))
-      return job
+      const job = new Job<I, A, E>(item, this.lanes.of(this.settings.key(item)))
+      if (this.lanes.enter(job)) return resume(Effect.succeed(job))
+      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job))
+      return new Leaving(this.leave, job)
     })
   }
 
@@ -157,11 +158,11 @@ export class Partitions<I, A, E, R> {
   }
 
   /** The one who waits for an item's end or for room goes: with the item, wherever it is. */
-  private readonly left = (job: Job<I, A, E>): Effect.Effect<void> => {
+  private readonly leave = (job: Job<I, A, E>): Effect.Effect<void> => {
     const { exit, lane } = job
     if (exit === undefined && lane.runner?.job === job) {
       lane.runner.fiber?.interruptUnsafe()
-      return Effect.asVoid(Effect.exit(job.await))
+      return Effect.asVoid(Effect.exit(job))
     }
     if (exit === undefined) this.lanes.remove(job)
     return Effect.void
