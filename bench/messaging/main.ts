@@ -17,6 +17,9 @@ const postgres = [
   ["pg-boss", "postgres/pg-boss.ts"]
 ] as const
 
+const nats = [["raw JetStream, fifty jobs at once", "nats/jetstream.ts"], ["heddle", "nats/heddle.ts"]] as const
+const rabbitmq = [["amqplib, fifty jobs at once", "rabbitmq/amqplib.ts"], ["heddle", "rabbitmq/heddle.ts"]] as const
+
 const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
 const queues = { from, count: 10_000, rounds: 5 }
@@ -31,6 +34,15 @@ export const messaging = play("messaging", [
     title: "Work queue on PostgreSQL: 10,000 jobs one by one",
     server: Servers.postgres,
     contenders: single(postgres)
+  },
+  { ...queues, title: "Work queue on NATS: 10,000 jobs in bulk", server: Servers.nats, contenders: nats },
+  { ...queues, title: "Work queue on NATS: 10,000 jobs one by one", server: Servers.nats, contenders: single(nats) },
+  { ...queues, title: "Work queue on RabbitMQ: 10,000 jobs in bulk", server: Servers.rabbitmq, contenders: rabbitmq },
+  {
+    ...queues,
+    title: "Work queue on RabbitMQ: 10,000 jobs one by one",
+    server: Servers.rabbitmq,
+    contenders: single(rabbitmq)
   },
   {
     ...topics,
