@@ -42,6 +42,7 @@ export const jobEndingLaws = (law: JobLaw, _abilities: JobAbilities): void => {
         assert.isDefined(gone)
         yield* store.settle(gone, { _tag: "Completed" })
         const ends = [
+          [again, { _tag: "Retry", delay: NaN, failure: failed("no") }],
           [gone, { _tag: "Completed" }],
           [done, { _tag: "Completed" }],
           [dead, { _tag: "Dead", failure: failed("no") }],
@@ -52,7 +53,7 @@ export const jobEndingLaws = (law: JobLaw, _abilities: JobAbilities): void => {
         const all = yield* store.settleAll(ends.flatMap(([job, end]) => job === undefined ? [] : [{ job, end }]))
         assert.deepStrictEqual(
           all.map((settled) => typeof settled === "string" ? settled : settled._tag),
-          ["LeaseLost", "Completed", "Dead", "HandedBack", "InvalidJob", "Retried"]
+          ["InvalidJob", "LeaseLost", "Completed", "Dead", "HandedBack", "InvalidJob", "Retried"]
         )
         assert.deepStrictEqual(new Set(yield* complete(store, queue, 2)), new Set(["again", "back"]))
         yield* nothing(store, queue)
