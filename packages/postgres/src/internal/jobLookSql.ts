@@ -56,6 +56,7 @@ end $end$;
 create or replace function ${s}.job_sweep_1(q text, micros int8, channel text) returns void language plpgsql ${planned} as $sweep$
 declare
   j record;
+  places tid[];
 begin
   for j in select o.seq, o.attempts, o.most from ${s}.job o where o.queue = q and o.state = 'c' and o.until <= micros
     order by o.until, o.seq limit 1000 for update skip locked
@@ -68,11 +69,13 @@ begin
   end loop;
   -- Behind those who have died: the next of their key may be due.
   if exists (select from ${s}.job o where o.queue = q and o.state = 'l' and o.first and o.ready <= micros) then
-    update ${s}.job o set state = 'w' where o.seq in (select i.seq from ${s}.job i
-      where i.queue = q and i.state = 'l' and i.first and i.ready <= micros limit 1000 for update skip locked);
+    select array_agg(i.place) into places from (select o.ctid place from ${s}.job o
+      where o.queue = q and o.state = 'l' and o.first and o.ready <= micros limit 1000 for update skip locked) i;
+    update ${s}.job o set state = 'w' from unnest(places) p where o.ctid = p;
   end if;
   if exists (select from ${s}.job o where o.queue = q and o.state = 'e' and o.until <= micros) then
-    delete from ${s}.job o where o.seq in (select i.seq from ${s}.job i
-      where i.queue = q and i.state = 'e' and i.until <= micros limit 1000 for update skip locked);
+    select array_agg(i.place) into places from (select o.ctid place from ${s}.job o
+      where o.queue = q and o.state = 'e' and o.until <= micros limit 1000 for update skip locked) i;
+    delete from ${s}.job o using unnest(places) p where o.ctid = p;
   end if;
 end $sweep$`
