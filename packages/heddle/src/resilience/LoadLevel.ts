@@ -78,6 +78,8 @@ export class LoadLevel extends Context.Service<LoadLevel, {
   readonly level: Effect.Effect<Level>
   /** Each change from now on, in order. */
   readonly changes: Stream.Stream<Change>
+  /** The changes from when this returns until the scope closes: none is missed between it and a look at `level`. */
+  readonly subscribe: Effect.Effect<Stream.Stream<Change>, never, Scope.Scope>
 }>()("heddle/LoadLevel") {}
 
 /**
@@ -112,7 +114,11 @@ export const layer = (options: Options): Layer.Layer<LoadLevel, InvalidOption> =
  * @since 0.1.0
  */
 export const layerFixed = (level: Level): Layer.Layer<LoadLevel> =>
-  Layer.succeed(LoadLevel, { level: Effect.succeed(level), changes: Stream.empty })
+  Layer.succeed(LoadLevel, {
+    level: Effect.succeed(level),
+    changes: Stream.empty,
+    subscribe: Effect.succeed(Stream.empty)
+  })
 
 /**
  * Runs work only while there is as much of the service as it needs; what needs `emergency` always runs. Else it fails with
@@ -161,8 +167,9 @@ export const pick = <A>(byLevel: Readonly<Record<Level, A>>): Effect.Effect<A, n
 export const follow = <E, R>(
   apply: (level: Level) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<void, E, R | LoadLevel | Scope.Scope> =>
-  Effect.flatMap(LoadLevel, ({ changes, level }) =>
+  Effect.flatMap(LoadLevel, ({ level, subscribe }) =>
     Effect.gen(function*() {
+      const changes = yield* subscribe
       const first = yield* level
       yield* apply(first)
       let applied = first
@@ -172,13 +179,7 @@ export const follow = <E, R>(
         return apply(now)
       })
       const quietly = Effect.catchCause(catchUp, (cause) => Effect.logError("a level could not be applied", cause))
-      yield* Effect.forkScoped(
-        Stream.runForEach(Stream.buffer(changes, { capacity: 1, strategy: "sliding" }), () => quietly),
-        {
-          startImmediately: true
-        }
-      )
-      yield* quietly
+      yield* Effect.forkScoped(Stream.runForEach(changes, () => quietly))
     }))
 
 const current: Effect.Effect<Level, never, LoadLevel> = Effect.flatMap(LoadLevel, ({ level }) => level)
@@ -218,7 +219,11 @@ const make = (
       PubSub.publishUnsafe(changes, { from, to, because: rule.because(values) })
     })
     yield* Effect.forkScoped(Effect.forever(look), { startImmediately: true })
-    return { level: Effect.sync(() => rule.level), changes: Stream.fromPubSub(changes) }
+    return {
+      level: Effect.sync(() => rule.level),
+      changes: Stream.fromPubSub(changes),
+      subscribe: Effect.map(PubSub.subscribe(changes), Stream.fromSubscription)
+    }
   })
 
 const changesOf = tally("heddle_load_level_changes_total", {
