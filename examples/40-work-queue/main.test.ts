@@ -89,7 +89,10 @@ for (const { backend, layer, url } of remote) {
         // What a process had just claimed as it was ended waits again when that claim is over.
         const queue = queueOf(run)
         const left = Effect.andThen(JobStore.JobStore.use((store) => store.purge(queue.name, "waiting")), queue.stats)
-        yield* Effect.repeat(left, { until: ({ claimed, waiting }) => claimed + waiting === 0, schedule: Schedule.spaced(50) }).pipe(
+        yield* Effect.repeat(left, {
+          until: ({ claimed, waiting }) => claimed + waiting === 0,
+          schedule: Schedule.spaced(50)
+        }).pipe(
           Effect.timeout("50 seconds")
         )
         yield* assertEmpty(run)
