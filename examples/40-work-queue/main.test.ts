@@ -3,8 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
-import { JobStore } from "heddle/messaging"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
@@ -86,15 +84,6 @@ for (const { backend, layer, url } of remote) {
         const { claimed, waiting } = yield* queueOf(run).stats
         assert.isTrue(claimed > 0 && waiting > 0, `${claimed} claimed, ${waiting} waiting`)
         yield* Fiber.interrupt(running)
-        // What a process had just claimed as it was ended waits again when that claim is over.
-        const queue = queueOf(run)
-        const left = Effect.andThen(JobStore.JobStore.use((store) => store.purge(queue.name, "waiting")), queue.stats)
-        yield* Effect.repeat(left, {
-          until: ({ claimed, waiting }) => claimed + waiting === 0,
-          schedule: Schedule.spaced(50)
-        }).pipe(
-          Effect.timeout("50 seconds")
-        )
         yield* assertEmpty(run)
       }).pipe(Effect.provide([layer(url), NodeServices.layer])))
   })

@@ -71,7 +71,7 @@ export interface Options extends StoreOptions, Postgres.Options {}
  *
  * **Interruption**
  *
- * Closing waits for jobs that are on their way back, for `commandTimeout` at most.
+ * Closing waits for claims that are on their way and then for jobs on their way back, for `commandTimeout` each at most.
  *
  * @category layers
  * @since 0.1.0

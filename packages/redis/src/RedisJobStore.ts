@@ -61,7 +61,7 @@ export interface Options extends StoreOptions, Redis.Options {}
  *
  * **Interruption**
  *
- * Closing waits for jobs that are on their way back, for a second at most.
+ * Closing waits for claims that are on their way, for `commandTimeout` at most, then for jobs on their way back, for a second at most.
  *
  * @category layers
  * @since 0.1.0

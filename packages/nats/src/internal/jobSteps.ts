@@ -156,23 +156,27 @@ export const jobSteps = (
         Effect.andThen(room.outbox.drain, Fiber.interrupt(fiber)), { concurrency: "unbounded", discard: true })
     )
 
+    const claim = yield* JobBackend.waiting({
+      take,
+      listen: (queue, wake) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const { waiting } = roomOf(queue)
+            waiting.add(wake)
+            return waiting
+          }),
+          (waiting) =>
+            Effect.sync(() =>
+              waiting.delete(wake)
+            )
+        ),
+      handBackUnsafe,
+      timeout
+    })
+
     return {
-      enqueue: (queue, entries) =>
-        request(queue, { _tag: "Enqueue", entries }, ({ flags = [] }) =>
-          flags),
-      claim: JobBackend.waiting({
-        take,
-        listen: (queue, wake) =>
-          Effect.acquireRelease(
-            Effect.sync(() => {
-              const { waiting } = roomOf(queue)
-              waiting.add(wake)
-              return waiting
-            }),
-            (waiting) => Effect.sync(() => waiting.delete(wake))
-          ),
-        handBackUnsafe
-      }),
+      enqueue: (queue, entries) => request(queue, { _tag: "Enqueue", entries }, ({ flags = [] }) => flags),
+      claim,
       extend,
       settle: JobBackend.settleEach(({ id, queue, token }, settlement) =>
         request(queue, { _tag: "Settle", id, token: Number(token), settlement }, ({ settled = "Lost" }) => settled)

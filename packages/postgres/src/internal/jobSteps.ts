@@ -148,21 +148,24 @@ export const jobSteps = (
       fork(Effect.ignore(settleAll(held.map((held) => ({ held, settlement: { _tag: "HandedBack" } })))))
     }
 
+    const claim = yield* JobBackend.waiting({
+      take: (claim) =>
+        Effect.suspend(() => {
+          const sentAt = now()
+          const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner)]
+          return Effect.map(call("claim", "$1, $2, $3::text::int8, $4", params), (rows) => {
+            const { jobs, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
+            return { jobs, next: Math.min(next, recheck) }
+          })
+        }),
+      listen: (queue, wake) => Effect.andThen(hearing(wakes, queue, wake), heard),
+      handBackUnsafe,
+      timeout: postgres.timeout
+    })
+
     return {
       enqueue: (queue, entries) => submitted(enqueuing.submit({ queue, entries })),
-      claim: JobBackend.waiting({
-        take: (claim) =>
-          Effect.suspend(() => {
-            const sentAt = now()
-            const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner)]
-            return Effect.map(call("claim", "$1, $2, $3::text::int8, $4", params), (rows) => {
-              const { jobs, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
-              return { jobs, next: Math.min(next, recheck) }
-            })
-          }),
-        listen: (queue, wake) => Effect.andThen(hearing(wakes, queue, wake), heard),
-        handBackUnsafe
-      }),
+      claim,
       extend: (held) =>
         Effect.suspend(() => {
           const sentAt = now()

@@ -176,21 +176,24 @@ export const jobSteps = (
       Effect.forEach([...outboxes.values()], ({ drain }) => drain, { concurrency: "unbounded", discard: true })
     )
 
+    const claim = yield* JobBackend.waiting({
+      take: (claim) =>
+        request(claim.queue, Script.claim(claim), (reply, sentAt) => {
+          const { found, next } = Script.claimedOf(reply)
+          const { queue, ttl } = claim
+          const until = proved(sentAt, ttl)
+          const jobs = found.map((job): Job.Claimed => Object.assign(job, { queue, ttl, until }))
+          return { jobs, next: next < 0 ? recheck : Math.min(next + 1, recheck) }
+        }, { again: false, now: true }),
+      listen: (queue, wake) => hear(`${jobKeys(prefix, queue).start}:news`, wake),
+      handBackUnsafe,
+      timeout
+    })
+
     return {
       enqueue: (queue, entries) =>
         request(queue, Script.enqueue(entries), Script.flagsOf, { again: false, size: sizeOf(entries) }),
-      claim: JobBackend.waiting({
-        take: (claim) =>
-          request(claim.queue, Script.claim(claim), (reply, sentAt) => {
-            const { found, next } = Script.claimedOf(reply)
-            const { queue, ttl } = claim
-            const until = proved(sentAt, ttl)
-            const jobs = found.map((job): Job.Claimed => Object.assign(job, { queue, ttl, until }))
-            return { jobs, next: next < 0 ? recheck : Math.min(next + 1, recheck) }
-          }, { again: false, now: true }),
-        listen: (queue, wake) => hear(`${jobKeys(prefix, queue).start}:news`, wake),
-        handBackUnsafe
-      }),
+      claim,
       extend,
       settle,
       handBackUnsafe,

@@ -64,6 +64,22 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
       })
   )
 
+  having(law, shared)(
+    "a store that closes with a claim on its way keeps no job",
+    ({ another, queue, store }) =>
+      Effect.gen(function*() {
+        yield* enqueue(store, queue, ["a"])
+        for (let steps = 0; steps < 8; steps++) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const claiming = yield* Effect.forkChild(Effect.scoped(claim(yield* another, queue, 600_000)))
+            for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+            yield* Fiber.interrupt(claiming)
+          }))
+          yield* Effect.scoped(claim(store, queue))
+        }
+      })
+  )
+
   if (restart !== undefined) {
     law(
       "AC-36.4: what was acknowledged is still there after the server was killed",

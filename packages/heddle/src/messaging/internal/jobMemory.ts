@@ -89,20 +89,23 @@ export const memorySteps = (
       }
     }
 
+    const claim = yield* waiting({
+      take: (claim) =>
+        Effect.sync(() => ({ jobs: take(claim), next: Infinity })),
+      listen: (queue, wake) => {
+        const listening = Effect.sync(() => {
+          step(queue, () => rooms.get(queue)?.waiting.add(wake))
+        })
+        const left = Effect.sync(() => step(queue, () => rooms.get(queue)?.waiting.delete(wake)))
+        return Effect.acquireRelease(listening, () => left)
+      },
+      handBackUnsafe,
+      timeout: 0
+    })
+
     return {
-      enqueue: (queue, entries) =>
-        Effect.sync(() => step(queue, (machine, now) => machine.enqueue(now, entries))),
-      claim: waiting({
-        take: (claim) => Effect.sync(() => ({ jobs: take(claim), next: Infinity })),
-        listen: (queue, wake) => {
-          const listening = Effect.sync(() => {
-            step(queue, () => rooms.get(queue)?.waiting.add(wake))
-          })
-          const left = Effect.sync(() => step(queue, () => rooms.get(queue)?.waiting.delete(wake)))
-          return Effect.acquireRelease(listening, () => left)
-        },
-        handBackUnsafe
-      }),
+      enqueue: (queue, entries) => Effect.sync(() => step(queue, (machine, now) => machine.enqueue(now, entries))),
+      claim,
       extend: (held) =>
         Effect.sync(() =>
           held.map(({ id, queue, token, ttl }) =>

@@ -34,16 +34,31 @@ export interface Takes {
   readonly listen: (queue: string, wake: () => void) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
   /** Hands back what an interrupted claim was given. */
   readonly handBackUnsafe: Steps["handBackUnsafe"]
+  /** How long a closing store waits for what interrupted claims are still given: milliseconds. */
+  readonly timeout: number
 }
 
 /**
  * A claim that waits, of steps that do not: it takes, and where there is nothing it listens and takes again each time it is
- * woken. A claim that is interrupted while it takes hands back what it was given.
+ * woken. A claim that is interrupted while it takes hands back what it was given, and the scope does not close before: build it
+ * after what hands back.
  *
  * @category backends
  * @since 0.1.0
  */
-export const waiting = ({ handBackUnsafe, listen, take }: Takes): Steps["claim"] => {
+export const waiting = (takes: Takes): Effect.Effect<Steps["claim"], never, Scope.Scope> => {
+  /** Requests whose claims were interrupted. */
+  const left = new Set<Fiber.Fiber<Taken, StoreUnavailable>>()
+  const over = Effect.suspend(() =>
+    left.size === 0 ? Effect.void : Effect.asVoid(Effect.timeoutOption(Fiber.awaitAll(left), takes.timeout))
+  )
+  return Effect.as(Effect.addFinalizer(() => over), claiming(takes, left))
+}
+
+const claiming = (
+  { handBackUnsafe, listen, take }: Takes,
+  left: Set<Fiber.Fiber<Taken, StoreUnavailable>>
+): Steps["claim"] => {
   /** The request goes on when its claim is interrupted: what it brings then goes back. */
   const taking = (claim: Claim): Effect.Effect<Taken, StoreUnavailable> =>
     Effect.flatMap(
@@ -51,7 +66,9 @@ export const waiting = ({ handBackUnsafe, listen, take }: Takes): Steps["claim"]
       (fiber) =>
         Effect.onInterrupt(Effect.interruptible(Fiber.join(fiber)), () =>
           Effect.sync(() => {
+            left.add(fiber)
             fiber.addObserver((exit) => {
+              left.delete(fiber)
               if (Exit.isSuccess(exit) && exit.value.jobs.length > 0) handBackUnsafe(exit.value.jobs)
             })
           }))
