@@ -165,6 +165,27 @@ describe("RequestReply", () => {
       assert.deepStrictEqual(many, [12, 6, 4, 3])
     }).pipe(provided))
 
+  it.effect("goes on answering when somebody interrupts the fiber of a handler, or a handler interrupts itself", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      yield* division.answer(({ a, b }) => {
+        switch (asked++) {
+          case 0:
+            return Effect.withFiber((fiber) => Effect.andThen(Effect.sync(() => fiber.interruptUnsafe()), Effect.never))
+          case 1:
+            return Effect.interrupt
+          default:
+            return Effect.succeed(a / b)
+        }
+      }, { concurrency: 2 })
+      const noReply = new RequestReply.NoReply({ name: "division", reason: "Died" })
+      assert.deepStrictEqual(yield* Effect.flip(division.ask({ a: 1, b: 1 })), noReply)
+      assert.deepStrictEqual(yield* Effect.flip(division.ask({ a: 1, b: 1 })), noReply)
+      assert.strictEqual(yield* division.ask({ a: 6, b: 3 }), 2)
+      assert.strictEqual(yield* division.ask({ a: 6, b: 2 }), 3)
+      assert.strictEqual(yield* division.ask({ a: 6, b: 1 }), 6)
+    }).pipe(provided))
+
   it.effect("of all who answer one is asked", () =>
     Effect.gen(function*() {
       let asked = 0

@@ -35,6 +35,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
@@ -129,15 +131,12 @@ export const make = <A, B, E = never>(options: Options<A, B, E>): RequestReply<A
       Schema.Struct({ _tag: Schema.Literal("Died") })
     ])
   })
+  // In a fiber of its own: whoever interrupts that one does not stop the others' answers.
   const reply = <R>(at: string, handler: Effect.Effect<B, E, R>) =>
-    Effect.matchCauseEffect(handler, {
-      onSuccess: (value) => answers.publish({ _tag: "Success", value }, { at }),
-      onFailure: (cause) => {
-        const failed = cause.reasons.find((reason) => reason._tag === "Fail")
-        return answers.publish(failed === undefined ? { _tag: "Died" } : { _tag: "Failure", error: failed.error }, {
-          at
-        })
-      }
+    Effect.flatMap(Effect.flatMap(Effect.forkChild(handler, { startImmediately: true }), Fiber.await), (exit) => {
+      if (Exit.isSuccess(exit)) return answers.publish({ _tag: "Success", value: exit.value }, { at })
+      const failed = exit.cause.reasons.find((reason) => reason._tag === "Fail")
+      return answers.publish(failed === undefined ? { _tag: "Died" } : { _tag: "Failure", error: failed.error }, { at })
     })
   return {
     name,
