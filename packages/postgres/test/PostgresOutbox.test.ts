@@ -211,6 +211,36 @@ describe("an outbox", () => {
   )
 
   test(
+    "loses nothing when its relay is interrupted at any step of a send, and sends again what was on its way, first",
+    Effect.gen(function*() {
+      const outbox = anOutbox()
+      const all = Array.from({ length: 12 }, (_, value) => value)
+      const { got, send } = receiver()
+      yield* outbox.add(all)
+      // Before the send, in the middle and behind it, each as the first that a relay comes to or a later one.
+      for (let last = 1; last <= 9; last++) {
+        const stop = yield* Deferred.make<void>()
+        let steps = 0
+        const step = Effect.suspend(() => {
+          if (++steps === last) Deferred.doneUnsafe(stop, Exit.void)
+          return steps >= last ? Effect.never : Effect.yieldNow
+        })
+        yield* Effect.scoped(Effect.andThen(
+          outbox.relay((value, row) =>
+            step.pipe(Effect.andThen(send(value, row)), Effect.andThen(step), Effect.andThen(step))
+          ),
+          inTime(Deferred.await(stop))
+        ))
+      }
+      yield* outbox.relay(send)
+      yield* eventually(Effect.map(left(outbox.name), (rows) => rows === 0))
+      assert.deepStrictEqual(got.filter((value, at) => value !== got[at - 1]), all)
+      // Of the nine, those that were stopped behind the send.
+      assert.strictEqual(got.length, all.length + 6)
+    })
+  )
+
+  test(
     "AC-40.3: sets aside what does not decode, with its text and why, and goes on",
     Effect.gen(function*() {
       const outbox = anOutbox()
