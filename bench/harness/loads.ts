@@ -3,7 +3,7 @@ import type { Servers } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { answer, type Entry, startOne } from "./Crew.ts"
+import { answer, type CrewFailed, type Entry, startOne } from "./Crew.ts"
 import { Weight } from "./Load.ts"
 import { median, round, table } from "./stats.ts"
 import { type Wish, Work } from "./Work.ts"
@@ -20,9 +20,15 @@ export interface Match {
   readonly warmUps?: number
   /** What all of them talk to. */
   readonly server?: Effect.Effect<{ readonly url: string }, Effect.Error<typeof Servers.redis>, Scope.Scope> | undefined
+  /** What is measured: a table and its figures. Default: `match`. */
+  readonly measure?: Measure
 }
 
-const nowhere = Effect.succeed({ url: "" })
+export type Measure = (
+  one: Match
+) => Effect.Effect<readonly [table: string, figures: unknown], CrewFailed | Effect.Error<typeof Servers.redis>>
+
+export const nowhere = Effect.succeed({ url: "" })
 
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
 export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
@@ -72,7 +78,8 @@ export const play = (work: string, matches: ReadonlyArray<Match>) => (wish: Wish
     const played = new Work(work, wish, import.meta.url)
     for (const one of matches) {
       const shortened = wish.quick ? { ...one, count: Math.ceil(one.count / 10), rounds: 1 } : one
-      yield* played.part(one.title, match(shortened))
+      const { measure = match } = one
+      yield* played.part(one.title, measure(shortened))
     }
     yield* played.save
   })

@@ -1,6 +1,7 @@
 /** Work queues and topics beside their peers, on private servers. */
 import { Servers } from "@heddle/testkit"
 import { type Match, play } from "../harness/loads.ts"
+import { delays } from "./delays.ts"
 
 const redis = [
   ["raw streams on ioredis, read and acknowledged by 500", "redis/streams.ts"],
@@ -23,6 +24,7 @@ const rabbitmq = [["amqplib, fifty jobs at once", "rabbitmq/amqplib.ts"], ["hedd
 const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
 const queues = { from, count: 10_000, rounds: 5 }
+const starts = { from, count: 200, rounds: 5, measure: delays }
 const topics = { from, count: 20_000, rounds: 5 }
 
 export const messaging = play("messaging", [
@@ -44,6 +46,10 @@ export const messaging = play("messaging", [
     server: Servers.rabbitmq,
     contenders: single(rabbitmq)
   },
+  { ...starts, title: "From enqueue to start on Redis", server: Servers.redis, contenders: redis },
+  { ...starts, title: "From enqueue to start on PostgreSQL", server: Servers.postgres, contenders: postgres },
+  { ...starts, title: "From enqueue to start on NATS", server: Servers.nats, contenders: nats },
+  { ...starts, title: "From enqueue to start on RabbitMQ", server: Servers.rabbitmq, contenders: rabbitmq },
   {
     ...topics,
     title: "Topic on Redis: one tells, four hear",
