@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type Fetched, JobFeed } from "./JobFeed.ts"
 import { encode, moved, type StoredJob } from "./jobMessage.ts"
 import { Declared, delayFor, delaying, lasting, letters, type Names, namesOf } from "./jobQueues.ts"
+import { oneWrite } from "./oneWrite.ts"
 
 /** A job that was claimed here. */
 export interface Held {
@@ -14,6 +15,8 @@ export interface Held {
   /** The monotonic instant (ms) when the claim ends. */
   until: number
 }
+
+export const nameOf = ({ id, queue, token }: Held["claimed"]): string => `${queue} ${token} ${id}`
 
 /** All that stands on one channel, and ends with it. */
 export class JobRoom {
@@ -74,8 +77,21 @@ export class JobRoom {
   sync(): Promise<unknown> {
     return this.next ??= this.asked.catch(() => {}).then(() => {
       this.next = undefined
-      return this.asked = this.channel.prefetch(1)
+      this.asked = this.channel.prefetch(1)
+      oneWrite(this.channel)
+      return this.asked
     })
+  }
+
+  /** Puts new jobs at the end of what waits, each after its delay. When it ends the server has them. */
+  async enqueue(queue: string, entries: ReadonlyArray<JobBackend.Entry>): Promise<void> {
+    const names = this.names(queue)
+    await this.make(names)
+    const at = Date.now()
+    await Promise.all(entries.map(({ delay, headers, id, maxAttempts, payload }) => {
+      const job = { id, payload, headers, attempts: 0, token: 0, maxAttempts, at, left: 0 }
+      return delay === 0 ? this.publish(names.main, job) : this.wait(names, job, delay)
+    }))
   }
 
   /** Puts a job at the end of what waits, after a delay. When it ends the server has the job. */
@@ -116,6 +132,7 @@ export class JobRoom {
           reject(new Error(`the queue ${name} has been removed`))
         } else resolve("taken")
       })
+      oneWrite(this.channel)
     })
   }
 
@@ -132,6 +149,7 @@ export class JobRoom {
 
   done(fetched: Fetched): void {
     this.channel.ack(fetched.message)
+    oneWrite(this.channel)
     fetched.gone()
   }
 

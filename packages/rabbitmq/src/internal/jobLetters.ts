@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import type { Job, JobBackend } from "heddle/messaging"
 import type { RabbitMq } from "../RabbitMq.ts"
-import { decode, moved } from "./jobMessage.ts"
+import { decode, failureOf, moved, type StoredJob } from "./jobMessage.ts"
 import { delays } from "./jobQueues.ts"
 import type { JobRoom } from "./JobRoom.ts"
 
@@ -22,7 +22,7 @@ export const letterSteps = (
   const read = (
     queue: string,
     more: () => boolean,
-    visit: (letter: ReturnType<typeof decode>, room: JobRoom) => Promise<boolean>
+    visit: (letter: StoredJob, room: JobRoom, message: GetMessage) => Promise<boolean>
   ): Effect.Effect<void, Job.StoreUnavailable> =>
     inRoom((room) => {
       const others: Array<GetMessage> = []
@@ -31,7 +31,7 @@ export const letterSteps = (
         while (more()) {
           const message = yield* step(() => room.channel.get(dead))
           if (message === false) return
-          const gone = yield* step(() => visit(decode(message), room))
+          const gone = yield* step(() => visit(decode(message), room, message))
           if (gone) yield* Effect.try({ try: () => room.channel.ack(message), catch: failure })
           else others.push(message)
         }
@@ -41,8 +41,8 @@ export const letterSteps = (
   return {
     deadLetters: (queue, limit) => {
       const found: Array<Job.DeadLetter> = []
-      const visit = ({ attempts, failure, headers, id, payload }: ReturnType<typeof decode>) => {
-        found.push({ id, key: undefined, payload, headers, attempts, failure })
+      const visit = ({ attempts, headers, id, payload }: StoredJob, _: JobRoom, message: GetMessage) => {
+        found.push({ id, key: undefined, payload, headers, attempts, failure: failureOf(message) })
         return Promise.resolve(false)
       }
       return Effect.as(read(queue, () => found.length < limit, visit), found)
@@ -50,7 +50,7 @@ export const letterSteps = (
     redrive: (queue, ids) => {
       const chosen = ids === undefined ? undefined : new Set(ids)
       let count = 0
-      const visit = async (letter: ReturnType<typeof decode>, room: JobRoom) => {
+      const visit = async (letter: StoredJob, room: JobRoom) => {
         if (chosen !== undefined && !chosen.delete(letter.id)) return false
         await room.wait(room.names(queue), { ...letter, attempts: 0, token: letter.token + moved }, 0)
         count++

@@ -23,59 +23,75 @@ export const moved = 2 ** 32
 /** Each delivery has its tokens above those of the one before. */
 export const delivered = 2 ** 16
 
+/** What has its default is not written: most jobs carry no more than their instant. */
 export const encode = (
   { at, attempts, headers, id, left, maxAttempts, payload, token }: StoredJob,
   failure?: Job.Failure
 ): { readonly content: Buffer; readonly options: Options.Publish } => {
-  const error = failure?.error
-  const content = failure === undefined
-    ? Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    : Buffer.concat([payload, error ?? new Uint8Array(0), Buffer.from(failure.cause)])
-  const lengths = failure === undefined ? [] : [payload.length, error === undefined ? -1 : error.length]
-  return {
-    content,
-    options: {
-      persistent: true,
-      messageId: id,
-      headers: { heddle: { at, attempts, headers, left, lengths, maxAttempts, token } }
-    }
+  const own: Record<string, unknown> = { at }
+  if (attempts !== 0) own["attempts"] = attempts
+  if (token !== 0) own["token"] = token
+  if (left !== 0) own["left"] = left
+  if (maxAttempts !== usual) own["maxAttempts"] = maxAttempts
+  for (const _ in headers) {
+    own["headers"] = headers
+    break
   }
+  let content = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  if (failure !== undefined) {
+    const { cause, error } = failure
+    own["lengths"] = [payload.length, error === undefined ? -1 : error.length]
+    content = Buffer.concat([payload, error ?? new Uint8Array(0), Buffer.from(cause)])
+  }
+  return { content, options: { persistent: true, messageId: id, headers: { heddle: own } } }
 }
 
 /** Other clients may have put messages into the queue: what they do not say has its default. */
 export const decode = ({ content, fields, properties }: ConsumeMessage | GetMessage): StoredJob & {
-  readonly failure: Job.Failure
   /** How often the server has taken it back from somebody. */
   readonly deliveries: number
 } => {
   const all = record(properties.headers)
   const own = record(all["heddle"])
-  const [first, second] = Array.isArray(own["lengths"]) ? own["lengths"].map(Number) : []
-  const error = second === undefined || second < 0 ? 0 : second
-  const end = first ?? content.length
   const id: unknown = properties.messageId
   return {
     id: typeof id === "string" && id !== "" ? id : `unnamed-${fields.deliveryTag}`,
-    payload: content.subarray(0, end),
-    headers: Object.fromEntries(
-      Object.entries(record(own["headers"])).flatMap(([name, value]) =>
-        typeof value === "string" ? [[name, value]] : []
-      )
-    ),
+    payload: content.subarray(0, lengthsOf(own)[0] ?? content.length),
+    headers: own["headers"] === undefined ? none : texts(record(own["headers"])),
     attempts: count(own["attempts"], 0),
     token: count(own["token"], 0),
-    maxAttempts: count(own["maxAttempts"], 10),
+    maxAttempts: count(own["maxAttempts"], usual),
     at: count(own["at"], Date.now()),
     left: count(own["left"], 0),
-    deliveries: count(all["x-delivery-count"], 0),
-    failure: {
-      cause: content.subarray(end + error).toString(),
-      error: second === undefined || second < 0 ? undefined : content.subarray(end, end + error)
-    }
+    deliveries: count(all["x-delivery-count"], 0)
   }
 }
 
-const record = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+/** Why a dead letter died. */
+export const failureOf = ({ content, properties }: ConsumeMessage | GetMessage): Job.Failure => {
+  const [first, second] = lengthsOf(record(record(properties.headers)["heddle"]))
+  const has = second !== undefined && second >= 0
+  const start = first ?? content.length
+  const end = has ? start + second : start
+  return { cause: content.subarray(end).toString(), error: has ? content.subarray(start, end) : undefined }
+}
+
+/** The attempts of a job that does not say. */
+const usual = 10
+
+const none: Job.Headers = {}
+
+const lengthsOf = ({ lengths }: Readonly<Record<string, unknown>>): ReadonlyArray<number> =>
+  Array.isArray(lengths) ? lengths.map(Number) : []
+
+const texts = (headers: Readonly<Record<string, unknown>>): Job.Headers =>
+  Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => typeof value === "string" ? [[name, value]] : [])
+  )
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
+const record = (value: unknown): Readonly<Record<string, unknown>> => isRecord(value) ? value : {}
 
 const count = (value: unknown, otherwise: number): number => typeof value === "number" ? value : otherwise

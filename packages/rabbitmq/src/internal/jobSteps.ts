@@ -1,21 +1,26 @@
 import type { GetMessage } from "amqplib"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Alarm } from "heddle/coordination"
-import { type Job, JobBackend } from "heddle/messaging"
+import { Batcher } from "heddle/flow"
+import type { Job, JobBackend } from "heddle/messaging"
 import type { RabbitMq } from "../RabbitMq.ts"
+import { settling } from "./jobEnds.ts"
 import type { Fetched, JobFeed } from "./JobFeed.ts"
 import { type InRoom, letterSteps } from "./jobLetters.ts"
-import { type Held, JobRoom } from "./JobRoom.ts"
+import { type Held, JobRoom, nameOf } from "./JobRoom.ts"
+
+interface Enqueueing {
+  readonly queue: string
+  readonly entries: ReadonlyArray<JobBackend.Entry>
+}
 
 /** For how long a store that does not claim keeps what it has fetched, in milliseconds. */
 const linger = 50
-
-const nameOf = ({ id, queue, token }: Pick<JobBackend.Held, "queue" | "id" | "token">): string =>
-  `${queue} ${token} ${id}`
 
 /** The steps of a job store on a channel of this connection. */
 export const jobSteps = (
@@ -160,72 +165,47 @@ export const jobSteps = (
       }
     }
 
-    const end = (mine: JobRoom, held: Held, settlement: JobBackend.Settlement) => {
-      const { claimed: { queue }, feed, fetched } = held
-      const { attempt, job } = fetched
-      /** Where it cannot be put elsewhere the server gets it back, and counts that. */
-      const put = (work: () => Promise<void>) => Effect.onError(step(work), () => Effect.sync(() => mine.back(fetched)))
-      switch (settlement._tag) {
-        case "Completed":
-          return Effect.as(
-            Effect.andThen(
-              Effect.try({ try: () => mine.done(fetched), catch: failure }),
-              step(() => mine.sync())
-            ),
-            "Completed" as const
-          )
-        case "Retry":
-          return attempt < job.maxAttempts
-            ? Effect.as(
-              put(() =>
-                mine.move(fetched, (job) => mine.wait(feed.names, { ...job, attempts: attempt }, settlement.delay))
-              ),
-              "Retried" as const
+    // Those of one tick share a deadline, and each waits for its own confirmations.
+    const enqueuing = yield* Effect.orDie(
+      Batcher.make<Enqueueing, ReadonlyArray<boolean>, Job.StoreUnavailable, never>({
+        maxSize: 1000,
+        concurrency: 8,
+        drainFor: "1 second",
+        run: (calls) =>
+          inRoom((mine) =>
+            Effect.map(
+              step(() => Promise.allSettled(calls.map(({ entries, queue }) => mine.enqueue(queue, entries)))),
+              (all) =>
+                all.map((one, at) =>
+                  one.status === "fulfilled"
+                    ? Exit.succeed(calls[at]?.entries.map(() => true) ?? [])
+                    : Exit.fail(failure(one.reason))
+                )
             )
-            : Effect.as(put(() => mine.bury(queue, fetched, attempt, settlement.failure)), "Dead" as const)
-        case "Dead":
-          return Effect.as(put(() => mine.bury(queue, fetched, attempt, settlement.failure)), "Dead" as const)
-        case "HandedBack":
-          return Effect.sync(() => {
-            feed.put(fetched)
-            rest(feed)
-            return "HandedBack" as const
-          })
-      }
-    }
+          )
+      })
+    )
 
     return {
       enqueue: (queue, entries) =>
-        inRoom((mine) =>
-          Effect.as(
-            step(() =>
-              Promise.all(entries.map(({ delay, headers, id, maxAttempts, payload }) =>
-                mine.wait(mine.names(queue), {
-                  id,
-                  payload,
-                  headers,
-                  attempts: 0,
-                  token: 0,
-                  maxAttempts,
-                  at: Date.now(),
-                  left: 0
-                }, delay)
-              ))
-            ),
-            entries.map(() => true)
-          )
-        ),
+        Effect.catchTag(enqueuing.submit({ queue, entries }), "BatcherClosed", () =>
+          Effect.fail(failure(new Error("closed")))),
       claim: (claim) =>
         inRoom((mine) =>
-          Effect.flatMap(step(() => mine.feed(claim.queue)), (feed) => {
-            feed.claiming++
-            return Effect.ensuring(
-              claiming(mine, feed, claim),
-              Effect.sync(() => {
-                if (--feed.claiming === 0) rest(feed)
-              })
-            )
-          })
+          Effect.flatMap(
+            step(() =>
+              mine.feed(claim.queue)
+            ),
+            (feed) => {
+              feed.claiming++
+              return Effect.ensuring(
+                claiming(mine, feed, claim),
+                Effect.sync(() => {
+                  if (--feed.claiming === 0) rest(feed)
+                })
+              )
+            }
+          )
         ).pipe(Effect.retry({ times: 3, schedule: Schedule.spaced(150), while: () => room?.closed ?? true })),
       extend: (all) =>
         Effect.suspend(() => {
@@ -240,19 +220,7 @@ export const jobSteps = (
               return held.until
             }))
         }),
-      settle: JobBackend.settleEach((one, settlement) =>
-        Effect.suspend(() => {
-          const mine = room
-          const held = mine?.held.get(nameOf(one))
-          if (mine === undefined || held === undefined) return Effect.succeed("Lost" as const)
-          if (held.until <= alarm.now()) {
-            expire(mine, held)
-            return Effect.succeed("Lost" as const)
-          }
-          mine.held.delete(held.name)
-          return Effect.uninterruptible(end(mine, held, settlement))
-        })
-      ),
+      settle: settling(rabbit, { room: () => room, now: alarm.now, expire, rest }),
       handBackUnsafe,
       ...letterSteps(inRoom, rabbit, yield* Semaphore.make(1))
     }
