@@ -168,8 +168,8 @@ export const jobSteps = (
     // Those of one tick share a deadline, and each waits for its own confirmations.
     const enqueuing = yield* Effect.orDie(
       Batcher.make<Enqueueing, ReadonlyArray<boolean>, Job.StoreUnavailable, never>({
-        maxSize: 1000,
-        concurrency: 8,
+        maxSize: 100,
+        concurrency: 16,
         drainFor: "1 second",
         run: (calls) =>
           inRoom((mine) =>
