@@ -11,6 +11,9 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { JobStore, WorkQueue } from "heddle/messaging"
+import { randomUUID } from "node:crypto"
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { RabbitMqJobStore } from "../src/index.ts"
 
 const scope = Scope.makeUnsafe()
@@ -19,19 +22,6 @@ const server = await Effect.runPromise(Scope.provide(Servers.rabbitmq, scope))
 const proxy = await Effect.runPromise(Scope.provide(FaultProxy.make(server), scope))
 const options = { servers: [`amqp://127.0.0.1:${proxy.port}`], commandTimeout: "2 seconds" } as const
 const layer = RabbitMqJobStore.layer(options)
-
-jobStoreLaws("rabbitmq", layer, {
-  delay: true,
-  shared: true,
-  leastTtl: 600,
-  // A server that is killed within half a second after it has made a quorum queue forgets that queue.
-  restart: Effect.andThen(Effect.sleep("1500 millis"), server.restart()),
-  cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
-})
-
-const build = (layer: Layer.Layer<JobStore.JobStore, unknown>) =>
-  Effect.map(Layer.build(Layer.fresh(layer)), Context.get(JobStore.JobStore))
-const direct = RabbitMqJobStore.layer({ ...options, servers: [server.url] })
 
 /** A channel of a client that knows nothing of Heddle. */
 const client = Effect.map(
@@ -44,6 +34,33 @@ const client = Effect.map(
   ),
   ({ channel }) => channel
 )
+
+/**
+ * A server that is killed in the second after it has made a quorum queue forgets that queue: until it has written the queue's name. It
+ * writes them in turn.
+ */
+const written = Effect.scoped(Effect.gen(function*() {
+  const name = randomUUID()
+  const channel = yield* client
+  yield* Effect.promise(() => channel.assertQueue(name, { arguments: { "x-queue-type": "quorum" } }))
+  const data = yield* server.data
+  yield* Effect.repeat(Effect.sync(() => globSync(join(data, "db/*/quorum/*/names.dets"))), {
+    until: (files) => files.some((file) => readFileSync(file).includes(name)),
+    schedule: Schedule.spaced(20)
+  })
+}))
+
+jobStoreLaws("rabbitmq", layer, {
+  delay: true,
+  shared: true,
+  leastTtl: 600,
+  restart: Effect.andThen(written, server.restart()),
+  cut: Effect.acquireRelease(proxy.cut("both"), () => proxy.heal)
+})
+
+const build = (layer: Layer.Layer<JobStore.JobStore, unknown>) =>
+  Effect.map(Layer.build(Layer.fresh(layer)), Context.get(JobStore.JobStore))
+const direct = RabbitMqJobStore.layer({ ...options, servers: [server.url] })
 
 const jobs = (...texts: ReadonlyArray<string>) => texts.map((text) => ({ payload: new TextEncoder().encode(text) }))
 const text = ({ payload }: { readonly payload: Uint8Array }) => new TextDecoder().decode(payload)

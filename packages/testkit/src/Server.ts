@@ -38,6 +38,8 @@ export interface Server {
   readonly url: string
   /** The id of the process now. A restart gives a new one. */
   readonly pid: Effect.Effect<number, ServerError>
+  /** The folder of its data, for whoever has to know what it has written. */
+  readonly data: Effect.Effect<string, ServerError>
   /** What the server has written to stdout and stderr, across restarts. */
   readonly logs: Effect.Effect<string, ServerError>
   /** Copies the log to `.cache/logs` under the working directory, where it outlives the server, and gives its path. */
@@ -208,6 +210,7 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
     pid,
     logs,
     saveLogs,
+    data: Effect.succeed(data),
     kill: turn.withPermit(end),
     stop: turn.withPermit(Effect.gen(function*() {
       const root = yield* pid
@@ -263,6 +266,7 @@ export const fromUrl = (name: string, url: string): Effect.Effect<Server, Server
     port: Number(parsed.port),
     url,
     pid: refused,
+    data: refused,
     logs: refused,
     saveLogs: refused,
     kill: refused,

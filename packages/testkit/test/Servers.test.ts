@@ -401,7 +401,7 @@ describe("errors", () => {
     Effect.gen(function*() {
       const redis = yield* Servers.redis
       assert.deepStrictEqual([redis.url, redis.host, redis.port], ["redis://10.0.0.1:7001", "10.0.0.1", 7001])
-      for (const verb of [redis.kill, redis.stop, redis.continue, redis.restart(), redis.logs]) {
+      for (const verb of [redis.kill, redis.stop, redis.continue, redis.restart(), redis.logs, redis.data]) {
         assert.strictEqual((yield* Effect.flip(verb)).reason, "NotOwned")
       }
       const nodes = yield* Servers.redisNodes(2)
