@@ -283,6 +283,49 @@ describe("WorkQueue", () => {
   )
 
   test(
+    "a job that is cancelled by the first steps of its own handler is interrupted",
+    Effect.gen(function*() {
+      const stopped = yield* Deferred.make<void>()
+      const run = Effect.runForkWith(yield* Effect.context<JobStore.JobControl>())
+      yield* queue.process(() =>
+        // In one step: before the next the worker would look by itself.
+        Effect.callback<never>(() => {
+          run(queue.cancel("a"))
+          return Deferred.succeed(stopped, undefined)
+        })
+      )
+      yield* queue.enqueue(1, { id: "a" })
+      yield* Deferred.await(stopped)
+    })
+  )
+
+  test(
+    "a handler that waits when its claim ends is interrupted",
+    Effect.gen(function*() {
+      const stopped = yield* Deferred.make<void>()
+      const store = yield* JobStore.JobStore
+      yield* store.enqueue("numbers", [{ payload: new Uint8Array() }])
+      const jobs = yield* store.claim("numbers", { ttl: 1000 })
+      const [job] = jobs
+      if (job === undefined) return yield* Effect.die("nothing was claimed")
+      const context = yield* Effect.context<never>()
+      const told: Array<unknown> = []
+      const effect = Effect.onInterrupt(Effect.never, () => Deferred.succeed(stopped, undefined))
+      const fiber = store.keepUnsafe(job, effect, context, (exit) => told.push(exit))
+      assert.isDefined(fiber)
+      // Renewed in time, it outlives its ttl.
+      yield* TestClock.adjust(5000)
+      assert.deepStrictEqual(told, [])
+      assert.deepStrictEqual(yield* store.settle(job, { _tag: "Completed" }), "Completed")
+      yield* TestClock.adjust(1000)
+      yield* Deferred.await(stopped)
+      assert.deepStrictEqual(told, [undefined])
+      assert.isUndefined(store.keepUnsafe(job, Effect.void, context, (exit) => told.push(exit)))
+      assert.deepStrictEqual(told, [undefined, undefined])
+    })
+  )
+
+  test(
     "progress is told to who follows, and then the end",
     Effect.gen(function*() {
       yield* queue.enqueue(1, { id: "a" })

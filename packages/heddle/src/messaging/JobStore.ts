@@ -18,6 +18,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -85,6 +87,20 @@ export class JobStore extends Context.Service<JobStore, {
    * Interrupts the effect and waits for its finalizers. The job stays claimed.
    */
   readonly keep: <A, E, R>(job: Claimed, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LeaseLost, R>
+  /**
+   * `keep` for those who run many jobs: starts the effect at once, in a fiber of its own, and calls `onExit` when it has ended, with
+   * undefined where the claim was over before. Answers the fiber, where it has not ended yet.
+   *
+   * **Interruption**
+   *
+   * Interrupt the fiber. The job stays claimed.
+   */
+  readonly keepUnsafe: <A, E, R>(
+    job: Claimed,
+    effect: Effect.Effect<A, E, R>,
+    context: Context.Context<R>,
+    onExit: (exit: Exit.Exit<A, E> | undefined) => void
+  ) => Fiber.Fiber<A, E> | undefined
   /**
    * Ends a claim, and tells what became of the job. Fails with `LeaseLost` where the claim was over already: then nothing has
    * changed.

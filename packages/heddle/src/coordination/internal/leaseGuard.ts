@@ -83,6 +83,35 @@ const guard = <R>(context: Context.Context<R>): Context.Context<R> => {
   return made
 }
 
+/** Starts the effect in a fiber that lives for as long as the hold does, and tells how it ended. The fiber; undefined where it has ended at once. */
+export const startHeld = <A, E, R>(
+  keeper: Watch,
+  hold: Hold<Kept>,
+  context: Context.Context<R>,
+  effect: Effect.Effect<A, E, R>,
+  ended: (exit: Exit.Exit<A, E>) => void
+): Fiber.Fiber<A, E> | undefined => {
+  const section = new Section(keeper, hold, Context.get(context, CurrentSection))
+  const child = Effect.runForkWith(Context.add(guard(context), CurrentSection, section))(effect)
+  const exit = child.pollUnsafe()
+  if (exit !== undefined) {
+    section.open = false
+    ended(exit)
+    return undefined
+  }
+  const interrupt = () => child.interruptUnsafe()
+  const running = hold.running ??= new Set()
+  running.add(interrupt)
+  child.addObserver((exit) => {
+    running.delete(interrupt)
+    section.open = false
+    ended(exit)
+  })
+  // By its own first steps it may have lost the hold.
+  if (hold.over !== undefined) interrupt()
+  return child
+}
+
 /**
  * Runs the effect in a child fiber for as long as the hold is alive.
  *
@@ -96,29 +125,17 @@ export const runHeld = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | LeaseLost, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.contextWith((context: Context.Context<R>) => {
+    Effect.contextWith((context: Context.Context<R>): Effect.Effect<A, E | LeaseLost> => {
       if (!keeper.isAlive(hold)) return Effect.fail(hold.lost(token))
-      const section = new Section(keeper, hold, Context.get(context, CurrentSection))
-      const interrupt = () => child.interruptUnsafe()
-      const settle = (exit: Exit.Exit<A, E>): Exit.Exit<A, E | LeaseLost> =>
-        keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
-      const child = Effect.runForkWith(Context.add(guard(context), CurrentSection, section))(effect)
-      const exit = child.pollUnsafe()
-      if (exit !== undefined) {
-        section.open = false
-        return settle(exit)
-      }
-      const running = hold.running ??= new Set()
-      running.add(interrupt)
+      let over: Exit.Exit<A, E | LeaseLost> | undefined
       let resume: ((exit: Exit.Exit<A, E | LeaseLost>) => void) | undefined
-      child.addObserver((exit) => {
-        running.delete(interrupt)
-        section.open = false
-        resume?.(settle(exit))
+      const child = startHeld(keeper, hold, context, effect, (exit) => {
+        over = keeper.isAlive(hold) || Exit.hasFails(exit) || Exit.hasDies(exit) ? exit : Exit.fail(hold.lost(token))
+        resume?.(over)
       })
+      if (child === undefined) return over ?? Effect.never
       const ended = Effect.callback<A, E | LeaseLost>((ended) => {
-        const exit = child.pollUnsafe()
-        if (exit !== undefined) ended(settle(exit))
+        if (over !== undefined) ended(over)
         resume = ended
       })
       return Effect.onInterrupt(restore(ended), () => Fiber.interrupt(child))

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { runHeld } from "../../coordination/internal/leaseGuard.ts"
+import { runHeld, startHeld } from "../../coordination/internal/leaseGuard.ts"
 import { Hold, Keeper, type Kept } from "../../coordination/internal/leaseKeeper.ts"
 import { leaseMetrics } from "../../coordination/internal/leaseMetrics.ts"
 import type { Claimed, ClaimRequest, DeadLetter, DeadOptions, End, Enqueued, JobError, NewJob } from "../Job.ts"
@@ -12,13 +12,12 @@ import { InvalidJob, LeaseLost, type StoreUnavailable } from "../Job.ts"
 import type * as JobAbility from "../JobAbility.ts"
 import type { Backend, Claim, Ending, Entry, Held, Settled, Steps } from "../JobBackend.ts"
 import type { JobStore } from "../JobStore.ts"
+import { type ClaimName, type Open, OpenClaims } from "./jobOpen.ts"
 import { checkCount, checkId, checkLimit, checkQueue, toClaim, toEntry, toSettlement } from "./jobRequest.ts"
 
-interface KeptJob extends Kept {
+export interface KeptJob extends Kept {
   readonly held: Held
 }
-
-const nameOf = ({ id, queue, token }: Pick<Held, "queue" | "id" | "token">): string => `${queue} ${token} ${id}`
 
 export const makeJobs = <S extends Steps, E, R>(
   backend: Backend<S, E, R>
@@ -27,7 +26,7 @@ export const makeJobs = <S extends Steps, E, R>(
     const clock = yield* Clock.Clock
     const context = yield* Effect.context<never>()
     const session = yield* makeSession
-    const steps = yield* backend.steps((held) => jobs.revoked(nameOf(held)))
+    const steps = yield* backend.steps((held) => jobs.revoked(held))
     const keeper = new Keeper<KeptJob>(
       (all) => steps.extend(all.map(({ held }) => held)),
       clock,
@@ -53,8 +52,9 @@ class Jobs {
   private readonly steps: Steps
   private readonly keeper: Keeper<KeptJob>
   /** The claims of this store that are not known to be over. */
-  private readonly open = new Map<string, Claimed>()
+  private readonly open = new OpenClaims()
   private count = 0
+  private kept = 0
   constructor(
     options: { readonly backend: string; readonly owner: string; readonly abilities: Iterable<JobAbility.Any> },
     session: string,
@@ -96,23 +96,50 @@ class Jobs {
       if (asked instanceof InvalidJob) return Effect.fail(asked)
       return Effect.tap(this.claimWithin(asked.claim, asked.waitFor), (jobs) => {
         if (jobs.length === 0) return Effect.void
-        for (const job of jobs) this.open.set(nameOf(job), job)
+        for (const job of jobs) this.open.add(job)
         return Effect.addFinalizer(() => Effect.sync(() => this.handBack(jobs)))
       })
     }))
 
   readonly keep = <A, E, R>(job: Claimed, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> =>
     Effect.suspend(() => {
-      const id = nameOf(job)
-      if (!this.open.has(id)) return Effect.fail(lost(job))
-      const { token, ttl, until } = job
-      const hold = new Hold({ id, resource: resourceOf(job), ttl, held: job }, { token, until }, this.keeper.now())
+      const open = this.open.get(job)
+      if (open === undefined) return Effect.fail(lost(job))
+      const hold = this.hold(open)
       this.keeper.add(hold)
       return Effect.ensuring(
-        runHeld(this.keeper, hold, token, effect),
-        Effect.sync(() => this.keeper.end(hold, "released"))
+        runHeld(this.keeper, hold, job.token, effect),
+        Effect.sync(() => this.release(open, hold))
       )
     })
+
+  readonly keepUnsafe: JobStore["Service"]["keepUnsafe"] = (job, effect, context, onExit) => {
+    const open = this.open.get(job)
+    const hold = open === undefined ? undefined : this.hold(open)
+    if (open === undefined || hold === undefined || !this.keeper.isAlive(hold)) {
+      onExit(undefined)
+      return undefined
+    }
+    const fiber = startHeld(this.keeper, hold, context, effect, (exit) => {
+      const isAlive = this.keeper.isAlive(hold)
+      this.release(open, hold)
+      onExit(isAlive ? exit : undefined)
+    })
+    // Most are over by now. Those that are not are renewed, and watched.
+    if (fiber !== undefined && hold.over === undefined) this.keeper.add(hold)
+    return fiber
+  }
+
+  private hold(open: Open): Hold<KeptJob> {
+    const { token, ttl, until } = open.job
+    const kept = { id: `${++this.kept}`, resource: resourceOf(open.job), ttl, held: open.job }
+    return open.hold = new Hold(kept, { token, until }, this.keeper.now())
+  }
+
+  private release(open: Open, hold: Hold<KeptJob>): void {
+    if (open.hold === hold) open.hold = undefined
+    this.keeper.end(hold, "released")
+  }
 
   readonly settle = (job: Claimed, end: End): Effect.Effect<Exclude<Settled, "Lost">, JobError | LeaseLost> =>
     Effect.flatMap(
@@ -137,7 +164,7 @@ class Jobs {
           const wrong = refused.get(at)
           if (wrong !== undefined) return wrong
           const answer = settled[answered++] ?? "Lost"
-          if (typeof answer === "string") this.open.delete(nameOf(job))
+          if (typeof answer === "string") this.open.take(job)
           return answer === "Lost" ? lost(job) : answer
         })
       })
@@ -160,9 +187,8 @@ class Jobs {
   readonly purge = (queue: string, what: "waiting" | "dead"): Effect.Effect<number, JobError> =>
     checked(checkQueue(queue), () => this.steps.purge(queue, what))
 
-  revoked(name: string): void {
-    this.open.delete(name)
-    const hold = this.keeper.holds.get(name)
+  revoked(name: ClaimName): void {
+    const hold = this.open.take(name)?.hold
     if (hold !== undefined) this.keeper.end(hold, "revoked")
   }
 
@@ -187,7 +213,7 @@ class Jobs {
   }
 
   private handBack(jobs: ReadonlyArray<Claimed>): void {
-    const unsettled = jobs.filter((job) => this.open.delete(nameOf(job)))
+    const unsettled = jobs.filter((job) => this.open.take(job) !== undefined)
     if (unsettled.length > 0) this.steps.handBackUnsafe(unsettled)
   }
 }

@@ -11,7 +11,7 @@ import type { Claimed, End, Failure, JobError, LeaseLost } from "../Job.ts"
 import { InvalidJob } from "../Job.ts"
 import { JobResults, type JobStore } from "../JobStore.ts"
 import type { Handler, Task } from "../WorkQueue.ts"
-import type { WorkCodecs } from "./workCodec.ts"
+import { isDone, type WorkCodecs } from "./workCodec.ts"
 import { tracedJob } from "./workTrace.ts"
 
 /** What the jobs of one `process` share. */
@@ -25,7 +25,9 @@ export interface Work<A, S, E, P, R> {
 /** A job that is worked on, or has been. */
 export interface Attempt<E> {
   readonly job: Claimed
-  /** What became of the handler, once it has ended. */
+  /** What the handler has made of the job, once it has. */
+  end: End | undefined
+  /** How its fiber has ended, where that was without an end. */
   exit: Exit.Exit<End, E | Deadline.DeadlineExceeded> | undefined
   /** Whether the handler has completed the job in a transaction of its own. */
   completed: boolean
@@ -33,56 +35,55 @@ export interface Attempt<E> {
   readonly over: () => void
 }
 
-/** Works on a job while its claim is kept, and notes how that ended. */
+/** Works on a job, and notes how that ended: what has been done stays done, even if the fiber is interrupted in that moment. */
 export const handle = <A, S, E, P, R>(
   work: Work<A, S, E, P, R>,
   attempt: Attempt<E>
-): Effect.Effect<void, LeaseLost, R> =>
-  work.store.keep(
-    attempt.job,
-    Effect.uninterruptibleMask((restore) =>
-      Effect.matchCause(restore(tracedJob(attempt.job, run(work, attempt))), {
-        onFailure: (cause) => {
-          attempt.exit = Exit.failCause(cause)
-        },
-        onSuccess: (end) => {
-          attempt.exit = Exit.succeed(end)
-        }
-      })
-    )
-  )
+): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> =>
+  Effect.map(tracedJob(attempt.job, () => run(work, attempt)), (end) => attempt.end = end)
 
 /** What the handler makes of the job, where there is still time for it and it can be read. */
 const run = <A, S, E, P, R>(
-  { codecs, handler, store }: Work<A, S, E, P, R>,
+  work: Work<A, S, E, P, R>,
   attempt: Attempt<E>
-): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> =>
-  Effect.matchEffect(codecs.payload.decode(attempt.job.payload), {
+): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> => {
+  const decoded = work.codecs.payload.decode(attempt.job.payload)
+  if (isDone(decoded) && Exit.isSuccess(decoded)) return handled(work, attempt, decoded.value)
+  return Effect.matchEffect(decoded, {
     onFailure: (reason): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> =>
       Effect.succeed(dead(`the payload does not decode: ${reason}`)),
-    onSuccess: (payload): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> => {
-      const { job } = attempt
-      const complete: Task<P, S>["complete"] = (value) =>
-        Effect.flatMap(completed(codecs, value), (end) => {
-          if (end._tag === "Dead") return Effect.fail(new InvalidJob({ field: "result", message: end.failure.cause }))
-          return Effect.map(store.settle(job, end), () => {
-            attempt.completed = true
-          })
-        })
-      const { age, headers, id, key, maxAttempts, token } = job
-      const report = reporting(codecs, job)
-      const task = { id, token, attempt: job.attempt, maxAttempts, key, headers, age, report, complete }
-      const done = Effect.flatMap(handler(payload, task), (value) => completed(codecs, value))
-      const budget = headers["heddle-timeout"]
-      return budget === undefined ? done : Deadline.within(Number(budget) - age, job.queue)(done)
-    }
+    onSuccess: (payload) => handled(work, attempt, payload)
   })
+}
 
-const told: Effect.Effect<End> = Effect.succeed({ _tag: "Completed" })
+const handled = <A, S, E, P, R>(
+  { codecs, handler, store }: Work<A, S, E, P, R>,
+  attempt: Attempt<E>,
+  payload: A
+): Effect.Effect<End, E | Deadline.DeadlineExceeded, R> => {
+  const { job } = attempt
+  const complete: Task<P, S>["complete"] = (value) =>
+    Effect.flatMap(completed(codecs, value), (end) => {
+      if (end._tag === "Dead") return Effect.fail(new InvalidJob({ field: "result", message: end.failure.cause }))
+      return Effect.map(store.settle(job, end), () => {
+        attempt.completed = true
+      })
+    })
+  const { age, headers, id, key, maxAttempts, token } = job
+  const report = reporting(codecs, job)
+  const task = { id, token, attempt: job.attempt, maxAttempts, key, headers, age, report, complete }
+  const done = codecs.success === undefined
+    ? Effect.map(handler(payload, task), () => told)
+    : Effect.flatMap(handler(payload, task), (value) => completed(codecs, value))
+  const budget = headers["heddle-timeout"]
+  return budget === undefined ? done : Deadline.within(Number(budget) - age, job.queue)(done)
+}
+
+const told: End = { _tag: "Completed" }
 
 const completed = <A, S, E, P>({ success }: WorkCodecs<A, S, E, P>, value: S): Effect.Effect<End> =>
   success === undefined
-    ? told
+    ? Effect.succeed(told)
     : Effect.matchEager(success.encode(value), {
       onSuccess: (result): End => ({ _tag: "Completed", result }),
       onFailure: (reason): End => dead(`the result does not encode: ${reason}`)

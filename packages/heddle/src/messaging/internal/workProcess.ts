@@ -5,7 +5,8 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import type { Tally } from "../../internal/Tally.ts"
-import type { Claimed, JobError, LeaseLost } from "../Job.ts"
+import type * as Deadline from "../../resilience/Deadline.ts"
+import type { Claimed, End, JobError } from "../Job.ts"
 import type { JobStore } from "../JobStore.ts"
 import type { Attempt } from "./workHandle.ts"
 import type { Rate } from "./workRate.ts"
@@ -21,7 +22,7 @@ export interface Job<E, R> {
   readonly rate: Rate | undefined
   readonly running: Tally<"running">
   readonly settler: Settler<E>
-  readonly handle: (attempt: Attempt<E>) => Effect.Effect<void, LeaseLost, R>
+  readonly handle: (attempt: Attempt<E>) => Effect.Effect<End, E | Deadline.DeadlineExceeded, R>
   /** Told of each claim that was over before its handler was. */
   readonly onLost: () => void
 }
@@ -39,7 +40,9 @@ export interface Job<E, R> {
 export class Worker<E, R> {
   private readonly job: Job<E, R>
   private readonly context: Context.Context<R>
-  private readonly fibers = new Set<Fiber.Fiber<void, LeaseLost>>()
+  /** Handlers that have not ended, of which those that wait have fibers here. */
+  private working = 0
+  private readonly fibers = new Set<Fiber.Fiber<End, E | Deadline.DeadlineExceeded>>()
   /** Places that claims are on their way for. */
   private reserved = 0
   private readonly room = Latch.makeUnsafe(true)
@@ -68,7 +71,7 @@ export class Worker<E, R> {
 
   private get free(): number {
     const { concurrency, settler: { untold } } = this.job
-    return Math.min(concurrency, 2 * concurrency - untold) - this.fibers.size - this.reserved
+    return Math.min(concurrency, 2 * concurrency - untold) - this.working - this.reserved
   }
 
   private claiming(): Effect.Effect<void> {
@@ -131,21 +134,23 @@ export class Worker<E, R> {
 
   private start(jobs: ReadonlyArray<Claimed>, scope: Scope.Closeable): void {
     let left = jobs.length
-    const { handle, onLost, running, settler } = this.job
+    const { handle, onLost, running, settler, store } = this.job
     const over = () => {
       if (--left === 0) Effect.runForkWith(this.context)(Scope.close(scope, Exit.void))
       this.look()
     }
+    this.working += jobs.length
+    running.running += jobs.length
+    if (jobs.length > 0) this.idle.closeUnsafe()
     for (const job of jobs) {
-      const attempt: Attempt<E> = { job, exit: undefined, completed: false, over }
-      const fiber = Effect.runForkWith(this.context)(handle(attempt))
-      this.fibers.add(fiber)
-      this.idle.closeUnsafe()
-      running.running++
-      fiber.addObserver((exit) => {
-        this.fibers.delete(fiber)
+      const attempt: Attempt<E> = { job, end: undefined, exit: undefined, completed: false, over }
+      let fiber: Fiber.Fiber<End, E | Deadline.DeadlineExceeded> | undefined
+      fiber = store.keepUnsafe(job, handle(attempt), this.context, (exit) => {
+        if (fiber !== undefined) this.fibers.delete(fiber)
+        this.working--
         running.running--
-        if (Exit.isFailure(exit) && Exit.hasFails(exit)) {
+        attempt.exit = exit
+        if (exit === undefined) {
           onLost()
           over()
         } else {
@@ -153,12 +158,13 @@ export class Worker<E, R> {
           this.look()
         }
       })
+      if (fiber !== undefined) this.fibers.add(fiber)
     }
   }
 
   private look(): void {
     if (this.free > 0) this.room.openUnsafe()
-    if (this.fibers.size === 0 && this.job.settler.untold === 0) this.idle.openUnsafe()
+    if (this.working === 0 && this.job.settler.untold === 0) this.idle.openUnsafe()
   }
 }
 

@@ -87,9 +87,9 @@ export class Settler<E> {
   }
 
   /** How a job ends; undefined where it has failed. */
-  private endOf({ exit }: Attempt<E>): End | undefined {
-    if (exit === undefined) return handedBack
-    if (Exit.isSuccess(exit)) return exit.value
+  private endOf({ end, exit }: Attempt<E>): End | undefined {
+    if (end !== undefined) return end
+    if (exit === undefined || Exit.isSuccess(exit)) return handedBack
     return Cause.hasInterruptsOnly(exit.cause) && this.stopping ? handedBack : undefined
   }
 

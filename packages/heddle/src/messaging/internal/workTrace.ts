@@ -22,11 +22,16 @@ export const parentOf = (header: string | undefined): Tracer.ExternalSpan | unde
 }
 
 /** The work on a job as a span below where it was enqueued. */
-export const tracedJob = <A, E, R>(job: Claimed, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const tracedJob = <A, E, R>(job: Claimed, work: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
-    const parent = parentOf(job.headers["traceparent"])
-    if (parent === undefined && !isTraced(fiber)) return effect
+    const header = job.headers["traceparent"]
+    const parent = header === undefined ? undefined : parentOf(header)
+    if (parent === undefined && !isTraced(fiber)) return work()
     const attributes = { queue: job.queue, id: job.id, attempt: job.attempt, age: job.age }
     const options = { kind: "consumer", attributes } as const
-    return Effect.withSpan(effect, "WorkQueue.process", parent === undefined ? options : { ...options, parent })
+    return Effect.withSpan(
+      Effect.suspend(work),
+      "WorkQueue.process",
+      parent === undefined ? options : { ...options, parent }
+    )
   })
