@@ -1,16 +1,35 @@
-/** The leanest batches in which one who waits can leave: no bound, no time, no end. */
+/** The leanest batches in which one who waits can leave, which is what `submit` promises: no bound, no time, no end. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
+import * as Scheduler from "effect/Scheduler"
 import type { Open } from "../../harness/Load.ts"
 import { double, effects } from "./effects.ts"
 
-interface Job {
+/** As an effect it is what is done when who waits is interrupted: an object of its own for that would cost more. */
+class Job extends Effectable.Class<void> {
   readonly id: number
   readonly resume: (exit: Exit.Exit<number>) => void
+  private readonly leave: (job: Job) => Effect.Effect<void>
+  constructor(id: number, resume: (exit: Exit.Exit<number>) => void, leave: (job: Job) => Effect.Effect<void>) {
+    super()
+    this.id = id
+    this.resume = resume
+    this.leave = leave
+  }
+  override asEffect(): Effect.Effect<void> {
+    return this.leave(this)
+  }
 }
 
 export const open: Open = () => {
+  const dispatcher = Context.get(Context.empty(), Scheduler.Scheduler).makeDispatcher()
   let jobs: Array<Job> = []
+  const leave = (job: Job) => {
+    jobs = jobs.filter((one) => one !== job)
+    return Effect.void
+  }
   const send = () => {
     const batch = jobs
     jobs = []
@@ -21,15 +40,11 @@ export const open: Open = () => {
     Effect.runFork(run)
   }
   const load = (id: number) =>
-    Effect.withFiber((fiber) =>
-      Effect.callback<number>((resume) => {
-        const job = { id, resume }
-        if (jobs.push(job) === 1) fiber.currentDispatcher.scheduleTask(send, 0)
-        else if (jobs.length === 100) send()
-        return Effect.sync(() => {
-          jobs = jobs.filter((one) => one !== job)
-        })
-      })
-    )
+    Effect.callback<number>((resume) => {
+      const job = new Job(id, resume, leave)
+      if (jobs.push(job) === 1) dispatcher.scheduleTask(send, 0)
+      else if (jobs.length === 100) send()
+      return job
+    })
   return Promise.resolve(effects(load))
 }

@@ -1,6 +1,8 @@
-/** The leanest that Effect's runtime allows: an array of those who wait; no bound, no time, no cancelling, no end. */
+/** The leanest batches that Effect's runtime allows: an array of those who wait, and nobody can leave; no bound, no time, no end. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Scheduler from "effect/Scheduler"
 import type { Open } from "../../harness/Load.ts"
 import { double, effects } from "./effects.ts"
 
@@ -10,6 +12,7 @@ interface Job {
 }
 
 export const open: Open = () => {
+  const dispatcher = Context.get(Context.empty(), Scheduler.Scheduler).makeDispatcher()
   let jobs: Array<Job> = []
   const send = () => {
     const batch = jobs
@@ -21,11 +24,9 @@ export const open: Open = () => {
     Effect.runFork(run)
   }
   const load = (id: number) =>
-    Effect.withFiber((fiber) =>
-      Effect.callback<number>((resume) => {
-        if (jobs.push({ id, resume }) === 1) fiber.currentDispatcher.scheduleTask(send, 0)
-        else if (jobs.length === 100) send()
-      })
-    )
+    Effect.callback<number>((resume) => {
+      if (jobs.push({ id, resume }) === 1) dispatcher.scheduleTask(send, 0)
+      else if (jobs.length === 100) send()
+    })
   return Promise.resolve(effects(load))
 }

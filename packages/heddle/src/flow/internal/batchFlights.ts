@@ -9,7 +9,7 @@ import * as Scheduler from "effect/Scheduler"
 import { Line } from "../../internal/Line.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { Soon } from "../../internal/Soon.ts"
-import { type Batch, BatchQueue, type Job, type Limits, wrong } from "./batchQueue.ts"
+import { type Batch, BatchQueue, type Exits, type Limits, wrong } from "./batchQueue.ts"
 import { family } from "./flowMetrics.ts"
 import { shallow } from "./shallow.ts"
 import { StillClock } from "./StillClock.ts"
@@ -39,7 +39,7 @@ export class Flights<I, A, E, R> {
   private readonly timer: Timer
   private readonly clock: StillClock
   private readonly fork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
-  private told: globalThis.Array<Job<I, A, E>> = []
+  private told: globalThis.Array<() => void> = []
   private nextStart = -Infinity
   private runners = 0
   private ending = false
@@ -52,13 +52,14 @@ export class Flights<I, A, E, R> {
     this.soon = new Soon(scheduler, () => this.turn())
     this.deliver = shallow(scheduler)
     this.timer = new Timer(context, this.clock.now, () => this.soon.ask())
-    this.queue = new BatchQueue(settings, this.clock.now, metrics.of(context, { name }), (job) => this.tell(job))
+    this.queue = new BatchQueue(settings, this.clock.now, metrics.of(context, { name }), (call) => this.tell(call))
   }
 
   /** An item was taken: the first starts the clock, and one that makes a batch full sends it off. */
   look(): void {
-    const { full, jobs } = this.queue
-    if (this.runners < this.settings.concurrency && (full || jobs.size === 1)) this.soon.ask()
+    if (this.runners >= this.settings.concurrency) return
+    const { queue } = this
+    if (queue.size === 1 || queue.full) this.soon.ask()
   }
 
   /** What stands in the queue goes without waiting for more. */
@@ -78,23 +79,21 @@ export class Flights<I, A, E, R> {
     for (const fiber of fibers) fiber?.interruptUnsafe()
   }
 
-  private tell(job: Job<I, A, E>): void {
-    if (!job.awaited) return
-    this.told.push(job)
+  private tell(call: () => void): void {
+    this.told.push(call)
     this.soon.ask()
   }
 
   private turn(): void {
     const { told } = this
     this.told = []
-    for (const job of told) job.tell()
-    told.length = 0
+    for (const call of told) call()
     while (this.runners < this.settings.concurrency) {
       const batch = this.next()
       if (batch === undefined) break
       this.run(batch)
     }
-    if (!this.ending || this.queue.jobs.size + this.flying.size > 0) return
+    if (!this.ending || this.queue.size + this.flying.size > 0) return
     this.timer.stop()
     this.idle.openUnsafe()
   }
@@ -129,7 +128,7 @@ export class Flights<I, A, E, R> {
   /** One batch after another: an interruption of what runs ends the fiber, and another one goes on. */
   private runAll(runner: { batch: Batch<I, A, E>; busy: boolean }): Effect.Effect<void, never, R> {
     const { run } = this.settings
-    const land = (exits: ReadonlyArray<Exit.Exit<A, E>> | Exit.Exit<A, E>) => {
+    const land = (exits: Exits<A, E>) => {
       this.land(runner.batch, exits, false)
       const batch = this.next()
       if (batch === undefined) {
@@ -156,21 +155,11 @@ export class Flights<I, A, E, R> {
     this.land(batch, this.cutOff ?? exit, true)
   }
 
-  private land(
-    batch: Batch<I, A, E>,
-    exits: ReadonlyArray<Exit.Exit<A, E>> | Exit.Exit<A, E>,
-    dropped: boolean
-  ): void {
+  private land(batch: Batch<I, A, E>, exits: Exits<A, E>, dropped: boolean): void {
     this.flying.remove(batch)
     this.queue.end(batch, exits, dropped)
-    const tell = () => {
-      for (const job of batch.jobs) job.tell()
-    }
-    this.deliver(() => {
-      this.clock.hold(tell)
-      // An array that V8 made among old objects would keep what is in it until the next full collection.
-      batch.jobs.length = 0
-    })
+    const tell = () => batch.tell(exits)
+    this.deliver(() => this.clock.hold(tell))
   }
 }
 

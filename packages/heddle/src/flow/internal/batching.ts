@@ -6,9 +6,8 @@ import * as Stream from "effect/Stream"
 import { CurrentObserver, type Observer, type Turn, waiting } from "../../internal/Contended.ts"
 import type { BatcherClosed, Left, Stats } from "../Batcher.ts"
 import { Flights, type Settings as Flying } from "./batchFlights.ts"
-import { Job } from "./batchQueue.ts"
+import { Ending, Seat, Standing, type Waiter } from "./batchSeat.ts"
 import { drain } from "./draining.ts"
-import { Leaving, type Waiter } from "./Ticket.ts"
 
 export interface Settings<I, A, E, R> extends Flying<I, A, E, R> {
   /** What an item weighs, or why it is not taken. */
@@ -49,18 +48,19 @@ export class Batching<I, A, E, R> {
   private brought(item: I, turn?: Turn): Outcome<A, E> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = this.bring(item, resume, turn)
-      return job.exit === undefined ? new Leaving(this.leave, job) : resume(job.exit)
+      const weight = this.settings.weigh(item)
+      return typeof weight === "number" ? this.bring(item, weight, resume, turn) : resume(weight)
     })
   }
 
   enqueue(item: I): Effect.Effect<Outcome<A, E>, BatcherClosed> {
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const job = this.bring(item)
-      if (job.line !== this.flights.queue.outside) return resume(Effect.succeed(job))
-      job.admitted = () => resume(job.exit === this.refused ? this.refused : Effect.succeed(job))
-      return new Leaving(this.leave, job)
+      const [ending, seat] = this.enlist(item)
+      const outcome = Effect.succeed(ending)
+      if (!(seat instanceof Standing)) return resume(outcome)
+      seat.admitted = (refused) => resume(refused ?? outcome)
+      return seat
     })
   }
 
@@ -83,7 +83,7 @@ export class Batching<I, A, E, R> {
 
   get stats(): Stats {
     const { flying, queue } = this.flights
-    return { waiting: queue.outside.size, queued: queue.jobs.size, batches: flying.size }
+    return { waiting: queue.outside.size, queued: queue.size, batches: flying.size }
   }
 
   /** Takes nothing more, and lets what was taken run until the time is over; then says what did not. */
@@ -99,31 +99,35 @@ export class Batching<I, A, E, R> {
     })
   }
 
-  private bring(item: I, waiter?: Waiter<A, E | BatcherClosed>, turn?: Turn): Job<I, A, E | BatcherClosed> {
-    const { flights } = this
-    const weight = this.settings.weigh(item)
-    if (typeof weight !== "number") {
-      const job = new Job<I, A, E | BatcherClosed>(item, 0)
-      job.exit = weight
-      return job
+  private bring(item: I, weight: number, tell: Waiter<A, E | BatcherClosed>, turn?: Turn): Seat<A, E | BatcherClosed> {
+    const { flights, flights: { queue } } = this
+    if (!queue.hasRoom) {
+      const standing = new Standing<I, A, E | BatcherClosed>(item, weight, tell, this.leave, turn)
+      queue.stand(standing)
+      return standing
     }
-    const job = new Job<I, A, E | BatcherClosed>(item, weight, waiter)
-    job.turn = turn
-    if (flights.queue.enter(job)) flights.look()
-    return job
+    const seat = new Seat<A, E | BatcherClosed>(tell, this.leave, turn)
+    queue.admit(item, weight, seat)
+    flights.look()
+    return seat
+  }
+
+  /** An item of one who does not stay for its end. Where it is refused for its weight nobody sits. */
+  private enlist(item: I) {
+    const ending = new Ending<A, E | BatcherClosed>()
+    const weight = this.settings.weigh(item)
+    if (typeof weight === "number") return [ending, this.bring(item, weight, ending.tell)] as const
+    ending.tell(weight)
+    return [ending, undefined] as const
   }
 
   /** The one who waits for an item's end or for room goes; the last one of a batch stops it. */
-  private readonly leave = (job: Job<I, A, E | BatcherClosed>): Effect.Effect<void> => {
-    const { batch, exit } = job
-    if (exit !== undefined) return Effect.void
-    if (batch === undefined) {
-      this.flights.queue.remove(job)
-      return Effect.void
-    }
-    if (++batch.abandoned < batch.size) return Effect.void
-    batch.fiber?.interruptUnsafe()
-    return Effect.asVoid(Effect.exit(job))
+  private readonly leave = (seat: Seat<A, E | BatcherClosed>): Effect.Effect<void> => {
+    const { flying, queue } = this.flights
+    if (seat instanceof Standing && queue.leaveOutside(seat)) return Effect.void
+    if (queue.remove(seat)) return Effect.void
+    for (const batch of flying) if (batch.from <= seat.at && seat.at < batch.until) return batch.leave()
+    return Effect.void
   }
 
   private takeAll(
@@ -132,13 +136,14 @@ export class Batching<I, A, E, R> {
     const { flights } = this
     return Effect.callback((resume) => {
       if (this.closed) return resume(this.refused)
-      const jobs = Array.map(items, (item) => this.bring(item))
-      const outcomes = Effect.succeed(jobs)
-      const last = jobs.findLast(({ line }) => line === flights.queue.outside)
+      const enlisted = Array.map(items, (item) => this.enlist(item))
+      const outcomes = Effect.succeed(Array.map(enlisted, ([ending]) => ending))
+      const standing = enlisted.map(([, seat]) => seat).filter((seat) => seat instanceof Standing)
+      const last = standing.at(-1)
       if (last === undefined) return resume(outcomes)
-      last.admitted = () => resume(last.exit === this.refused ? this.refused : outcomes)
+      last.admitted = (refused) => resume(refused ?? outcomes)
       return Effect.sync(() => {
-        for (const job of jobs) flights.queue.force(job)
+        for (const seat of standing) flights.queue.force(seat)
         flights.look()
       })
     })
