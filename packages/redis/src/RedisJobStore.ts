@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * The truth lives on the primary. The keys of a queue are `<prefix>:jobs:{<queue>}:…`, nine at most, all in one slot. None of them
+ * The truth lives on the primary. The keys of a queue are `<prefix>:jobs:{<queue>}:…`, eleven at most, all in one slot. None of them
  * expires, so `maxmemory-policy` must not evict keys that have no ttl; the layer warns when it may.
  *
  * The clock is the server's. Each step is part of one Lua script, and all steps of one tick on a queue travel in one call: jobs that

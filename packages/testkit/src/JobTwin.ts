@@ -81,6 +81,8 @@ const Order = Schema.TaggedUnion({
   Enqueue: {
     entries: Schema.Array(Schema.Struct({
       id: Schema.Literals(ids),
+      /** Whether it asks for nothing of what follows but attempts: backends may keep such jobs otherwise. */
+      plain: Schema.Boolean,
       // One key begins as another does.
       key: Schema.Literals(["", "", "k", "k\u0001", "k:1"]),
       priority: Schema.Literals([0, 0, 1, 9]),
@@ -136,7 +138,7 @@ export const compare = (subject: Subject, batches: typeof Batches.Type): Effect.
   Effect.gen(function*() {
     const twin = new Twin(subject)
     // Something is claimed, so that most orders find what they are about.
-    const entry = { key: "", priority: 0, delay: 0, maxAttempts: 2, keep: 0 } as const
+    const entry = { plain: false, key: "", priority: 0, delay: 0, maxAttempts: 2, keep: 0 } as const
     const entries = [{ ...entry, id: "a" }, { ...entry, id: "b", key: "k" }, { ...entry, id: "d", key: "k" }] as const
     yield* twin.step({ _tag: "Enqueue", entries })
     yield* twin.step({ _tag: "Claim", max: 3, ttl: 20_000 })
@@ -162,9 +164,10 @@ class Twin {
       const { machine, now, subject } = this
       switch (order._tag) {
         case "Enqueue": {
-          const entries = order.entries.map((entry, at) => ({
+          const entries = order.entries.map(({ plain, ...entry }, at) => ({
             ...entry,
-            key: entry.key === "" ? undefined : entry.key,
+            ...plain ? { priority: 0, delay: 0, keep: 0 } : {},
+            key: plain || entry.key === "" ? undefined : entry.key,
             headers: { at: String(at) },
             payload: Uint8Array.of(at, 0, 255)
           }))

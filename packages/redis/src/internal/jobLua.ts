@@ -1,4 +1,5 @@
 import { jobLuaOthers } from "./jobLuaOthers.ts"
+import { jobLuaBatches, jobLuaFirsts, jobLuaPlain } from "./jobLuaPlain.ts"
 import { jobLuaSteps } from "./jobLuaSteps.ts"
 
 /**
@@ -15,7 +16,14 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  * 6. a zset of those that are claimed, at the end of the claim; members as above;
  * 7. a zset of the dead letters, ids in the order of their deaths;
  * 8. a zset of those that have ended and are still known, ids at the time when they are forgotten;
- * 9. a zset of the unfinished jobs that have a key, at score 0: `<length>:<key>:` and a member as above.
+ * 9. a zset of the unfinished jobs that have a key, at score 0: `<length>:<key>:` and a member as above;
+ * 10. a list of the plain jobs that wait, in their order; members as above. Of a job that is plain no longer a member may be left here;
+ * 11. a hash of the claims of plain jobs, packed, by token: the owner and the ids. In 6 a claim is one member: `b` and the token.
+ *
+ * A job is plain that has no key, priority, delay or keep: until something else happens to it than that it is claimed, and then completed,
+ * all that there is of it is one text in 2: `p`, its rank, the time when it came in 13 digits, its most attempts in 4, how
+ * long its headers are in 6, the headers, the payload. All plain jobs of a claim have one token. Whatever else is asked of one
+ * makes it a job like others (`fatten`).
  *
  * ARGV: what the channels and the keys of outcomes begin with, how much a level of priority is worth, then the operations as
  * `jobScript` writes them, packed. Answers one answer an operation, packed: a packed list costs less than its parts, at either end.
@@ -27,7 +35,7 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  * `sharded`: for the node of a cluster, which publishes in the slot of the keys.
  */
 export const jobLua = (time: string, sharded: boolean): string => `
-local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES = unpack(KEYS)
+local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES, PLAIN, BATCHES = unpack(KEYS)
 local start, level, args, at = ARGV[1], tonumber(ARGV[2]), cmsgpack.unpack(ARGV[3]), 0
 ${time}
 local now = math.floor(micros / 1000)
@@ -70,19 +78,34 @@ local function each(key, ids)
   end
   return all
 end
+${jobLuaBatches}
 -- Jobs that have ended and are not kept: those of settlements that follow each other go together.
-local gone, ids, members = {}, {}, {}
+local gone, ids, fat, members = {}, {}, {}, {}
 local function sweep()
+  for token, batch in pairs(batches) do
+    if batch and batch.changed then
+      batch.changed = false
+      if batch.left == 0 then
+        redis.call("HDEL", BATCHES, number(token))
+        redis.call("ZREM", CLAIMED, "b" .. number(token))
+      else
+        local list = { batch.owner }
+        for id in pairs(batch.ids) do list[#list + 1] = id end
+        redis.call("HSET", BATCHES, number(token), cmsgpack.pack(list))
+      end
+    end
+  end
   if #ids == 0 then return end
-  many("ZREM", CLAIMED, members)
+  if #members > 0 then many("ZREM", CLAIMED, members) end
   many("HDEL", JOBS, ids)
-  many("HDEL", PAYLOADS, ids)
-  gone, ids, members = {}, {}, {}
+  if #fat > 0 then many("HDEL", PAYLOADS, fat) end
+  gone, ids, fat, members = {}, {}, {}, {}
 end
 
+${jobLuaPlain}
 local function load(id)
   local packed = not gone[id] and redis.call("HGET", JOBS, id)
-  return packed and cmsgpack.unpack(packed)
+  return packed and open(id, packed)
 end
 local function save(id, job) redis.call("HSET", JOBS, id, cmsgpack.pack(job)) end
 local function idOf(member) return string.sub(member, 17) end
@@ -172,6 +195,7 @@ local function finish(id, job, kind, result)
     job[STATE] = "ended"
     gone[id] = true
     ids[#ids + 1] = id
+    fat[#fat + 1] = id
     if tell(id, job) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
   end
   leave(id, job)
@@ -191,6 +215,15 @@ local function advance()
     end
   end
   if claimedAt > now then return end
+  for _, member in ipairs(overdue(CLAIMED)) do
+    local batch = string.byte(member) == 98 and batchOf(tonumber(string.sub(member, 2)))
+    if batch then
+      local all = {}
+      for id in pairs(batch.ids) do all[#all + 1] = id end
+      for _, id in ipairs(all) do load(id) end
+    end
+  end
+  sweep()
   for _, member in ipairs(overdue(CLAIMED)) do
     redis.call("ZREM", CLAIMED, member)
     local id = idOf(member)
@@ -218,6 +251,7 @@ end
 local answers = {}
 local function answer(value) answers[#answers + 1] = value end
 
+${jobLuaFirsts}
 ${jobLuaSteps}
 ${jobLuaOthers}
 advance()
@@ -230,7 +264,8 @@ end
 sweep()
 if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
 if token > firstToken then redis.call("HSET", META, "token", number(token)) end
-if (grew and not paused and redis.call("ZCARD", READY) > 0) or due < math.min(delayedAt, claimedAt) then
+local function isLeft() return redis.call("LLEN", PLAIN) > 0 or redis.call("ZCARD", READY) > 0 end
+if (grew and not paused and isLeft()) or due < math.min(delayedAt, claimedAt) then
   redis.call(publish, start .. ":news", "")
 end
 return cmsgpack.pack(answers)

@@ -43,6 +43,8 @@ local function others()
     end
     for _, member in ipairs(redis.call("ZRANGE", READY, 0, -1)) do take(idOf(member)) end
     for _, member in ipairs(redis.call("ZRANGE", DELAYED, 0, -1)) do take(idOf(member)) end
+    for _, member in ipairs(redis.call("LRANGE", PLAIN, 0, -1)) do take(idOf(member)) end
+    redis.call("DEL", PLAIN)
     for _, place in ipairs(redis.call("ZRANGE", LINES, 0, -1)) do
       local size, rest = string.match(place, "^(%d+):()")
       take(idOf(string.sub(place, rest + size + 1)))
@@ -70,6 +72,7 @@ local function others()
 
   ops.stats = function()
     local delayed, claimed = redis.call("ZCARD", DELAYED), redis.call("ZCARD", CLAIMED)
+    for _, token in ipairs(redis.call("HKEYS", BATCHES)) do claimed = claimed + batchOf(tonumber(token)).left - 1 end
     local dead = redis.call("ZCARD", DEAD)
     local waiting = redis.call("HLEN", JOBS) - delayed - claimed - dead - redis.call("ZCARD", ENDED)
     answer({ waiting, delayed, claimed, dead, paused and 1 or 0 })

@@ -13,28 +13,41 @@ local function packedPlain(rank, most, keep, headers)
   return front .. rank .. plain
 end
 
+local stamp, bodyHead, bodyMost, bodyHeaders = string.format("%013d", now), nil, nil, nil
+local function plainBody(rank, most, headers, payload)
+  if most ~= bodyMost or headers ~= bodyHeaders then
+    bodyMost, bodyHeaders = most, headers
+    bodyHead = stamp .. string.format("%04d%06d", most, #headers) .. headers
+  end
+  return "p" .. rank .. bodyHead .. payload
+end
+
 ops.enqueue = function()
-  local counts, ranks, names, payloads, packed, others, n = {}, {}, {}, {}, {}, {}, 0
+  local counts, ranks, names, payloads, packed, isPlain, others, n = {}, {}, {}, {}, {}, {}, {}, 0
   repeat
     counts[#counts + 1] = arg()
     for _ = 1, counts[#counts] do
       n = n + 1
-      names[n], payloads[n], ranks[n] = arg(), arg(), rank()
-      local headers, most, keep, more = arg(), arg(), arg(), arg()
-      if more == 0 then
-        packed[n] = packedPlain(ranks[n], most, keep, headers)
-      else
+      local id, payload, headers, most, keep, more = args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5], args[at + 6]
+      at = at + 6
+      local mine = rank()
+      names[n], ranks[n] = id, mine
+      if more == 1 then
         local key, priority, delay = arg(), arg(), arg()
-        others[n] = { "waiting", ranks[n], now + delay, now, 0, most, keep, priority, 0, key, headers, "", false }
-        packed[n] = cmsgpack.pack(others[n])
+        others[n] = { "waiting", mine, now + delay, now, 0, most, keep, priority, 0, key, headers, "", false }
+        packed[n], payloads[n] = cmsgpack.pack(others[n]), payload
+      elseif keep > 0 then
+        packed[n], payloads[n] = packedPlain(mine, most, keep, headers), payload
+      else
+        packed[n], isPlain[n] = plainBody(mine, most, headers, payload), true
       end
     end
     local again = args[at + 1] == "enqueue"
     if again then at = at + 1 end
   until not again
   local known = n > 0 and each(JOBS, names) or {}
-  local seen, jobs, bodies, places, keyed, here = {}, {}, {}, {}, {}, number(now)
-  local last, news, waits = 0, 0, 0
+  local seen, jobs, bodies, places, plain, keyed, here = {}, {}, {}, {}, {}, {}, number(now)
+  local last, news = 0, 0
   for _, total in ipairs(counts) do
     local added = {}
     for i = 1, total do
@@ -44,13 +57,16 @@ ops.enqueue = function()
       if not known[last] and not seen[id] then
         added[i], seen[id] = 1, true
         jobs[news + 1], jobs[news + 2] = id, packed[last]
-        bodies[news + 1], bodies[news + 2] = id, payloads[last]
         news = news + 2
-        if others[last] then
-          keyed[#keyed + 1] = last
+        if isPlain[last] then
+          plain[#plain + 1] = ranks[last] .. id
         else
-          places[waits + 1], places[waits + 2] = here, ranks[last] .. id
-          waits, grew = waits + 2, true
+          bodies[#bodies + 1], bodies[#bodies + 2] = id, payloads[last]
+          if others[last] then
+            keyed[#keyed + 1] = last
+          else
+            places[#places + 1], places[#places + 2] = here, ranks[last] .. id
+          end
         end
       end
     end
@@ -59,6 +75,8 @@ ops.enqueue = function()
   many("HSET", JOBS, jobs)
   many("HSET", PAYLOADS, bodies)
   many("ZADD", READY, places)
+  many("RPUSH", PLAIN, plain)
+  grew = grew or #places + #plain > 0
   for _, at in ipairs(keyed) do
     line(names[at], others[at])
     place(names[at], others[at])
@@ -67,28 +85,38 @@ end
 
 ops.claim = function()
   local max, ttl, owner = arg(), arg(), arg()
-  local found, jobs, places, chosen = {}, {}, {}, {}
-  local first = paused and {} or redis.call("ZRANGE", READY, 0, max - 1)
-  for i, member in ipairs(first) do chosen[i] = idOf(member) end
+  local found, chosen, slots, plain = {}, {}, {}, {}
+  if not paused then found, chosen, slots, plain = firsts(max) end
+  local over, batch = number(now + ttl), 0
+  if #plain > 0 then
+    token = math.max(token + 1, micros)
+    batch = token
+    table.insert(plain, 1, owner)
+    redis.call("HSET", BATCHES, number(token), cmsgpack.pack(plain))
+    redis.call("ZADD", CLAIMED, over, "b" .. number(token))
+  end
   if #chosen > 0 then
     redis.call("ZREMRANGEBYRANK", READY, 0, #chosen - 1)
-    local packed, payloads = each(JOBS, chosen), each(PAYLOADS, chosen)
-    local over = number(now + ttl)
-    for i, id in ipairs(chosen) do
+    local names, jobs, places = {}, {}, {}
+    for i, member in ipairs(chosen) do names[i] = idOf(member) end
+    local packed, payloads = each(JOBS, names), each(PAYLOADS, names)
+    for i, id in ipairs(names) do
       local job = cmsgpack.unpack(packed[i])
       token = math.max(token + 1, micros)
       job[STATE], job[TOKEN], job[OWNER], job[ATTEMPTS], job[PROGRESS] = "claimed", token, owner, job[ATTEMPTS] + 1, nil
       jobs[2 * i - 1], jobs[2 * i] = id, cmsgpack.pack(job)
-      places[2 * i - 1], places[2 * i] = over, first[i]
-      found[i] = { id, token, job[ATTEMPTS], job[MOST], job[KEY], payloads[i], job[HEADERS], now - job[ENQUEUED] }
+      places[2 * i - 1], places[2 * i] = over, chosen[i]
+      found[slots[i]] = { id, token, job[ATTEMPTS], job[MOST], job[KEY], payloads[i], job[HEADERS], now - job[ENQUEUED] }
     end
     many("HSET", JOBS, jobs)
     many("ZADD", CLAIMED, places)
+  end
+  if #found > 0 then
     due = math.min(due, now + ttl)
-    return answer({ -1, found })
+    return answer({ -1, found, batch, now })
   end
   local next = math.min(firstAt(DELAYED), firstAt(CLAIMED))
-  answer({ next == math.huge and -1 or math.max(next - now, 0), found })
+  answer({ next == math.huge and -1 or math.max(next - now, 0), found, 0, now })
 end
 
 ops.extend = function()
@@ -113,11 +141,26 @@ ops.settle = function()
       delays[i], values[i], problems[i] = arg(), arg(), optional()
     end
   end
-  local packed, jobs, told = each(JOBS, names), {}, {}
+  -- A claim of plain jobs that has it, by its token, proves a plain job claimed.
+  local told, rest, places, jobs, later = {}, {}, {}, {}, {}
   for i, id in ipairs(names) do
-    local job = jobs[id]
+    local batch = kinds[i] == "C" and not later[id] and batchOf(tokens[i])
+    if batch and batch.ids[id] then
+      takeOut(batch, id)
+      gone[id] = true
+      ids[#ids + 1] = id
+      told[i] = "C"
+    else
+      rest[#rest + 1] = id
+      places[#places + 1] = i
+      later[id] = true
+    end
+  end
+  local packed = #rest > 0 and each(JOBS, rest) or {}
+  for at, id in ipairs(rest) do
+    local i, job = places[at], jobs[id]
     if job == nil then
-      job = not gone[id] and packed[i] and cmsgpack.unpack(packed[i])
+      job = not gone[id] and packed[at] and open(id, packed[at])
       jobs[id] = job
     end
     local kind = kinds[i]

@@ -111,22 +111,43 @@ export type Found = Omit<Job.Claimed, "queue" | "ttl" | "until">
 
 /** What was claimed, or after how many milliseconds something may be there by itself; -1 for nothing. */
 export const claimedOf = (reply: Reply): { readonly next: number; readonly found: ReadonlyArray<Found> } => {
-  const [next, found] = listOf(reply)
+  const [next, list, batch, now] = listOf(reply)
+  const parts = listOf(list)
+  const found: Array<Found> = []
+  const token = BigInt(Number(batch))
+  for (let at = 0; at < parts.length; at++) {
+    const part = parts[at]
+    if (Buffer.isBuffer(part)) found.push(plainOf(part, parts[++at], token, Number(now)))
+    else found.push(foundOf(listOf(part)))
+  }
+  return { next: Number(next), found }
+}
+
+const foundOf = ([id, token, attempt, maxAttempts, key, payload, headers, age]: ReadonlyArray<Reply>): Found => ({
+  id: textOf(id),
+  token: BigInt(Number(token)),
+  attempt: Number(attempt),
+  maxAttempts: Number(maxAttempts),
+  key: keyOf(key),
+  payload: bytesOf(payload),
+  headers: headersOf(headers),
+  age: Number(age)
+})
+
+/** A plain job: its member, and its text as `jobLua` has it. */
+const plainOf = (member: Buffer, text: Reply | undefined, token: bigint, now: number): Found => {
+  const body = Buffer.isBuffer(text) ? text : Buffer.alloc(0)
+  const head = body.latin1Slice(17, 40)
+  const end = 40 + Number(head.slice(17))
   return {
-    next: Number(next),
-    found: listOf(found).map((one) => {
-      const [id, token, attempt, maxAttempts, key, payload, headers, age] = listOf(one)
-      return {
-        id: textOf(id),
-        token: BigInt(Number(token)),
-        attempt: Number(attempt),
-        maxAttempts: Number(maxAttempts),
-        key: keyOf(key),
-        payload: bytesOf(payload),
-        headers: headersOf(headers),
-        age: Number(age)
-      }
-    })
+    id: member.toString("utf8", 16),
+    token,
+    attempt: 1,
+    maxAttempts: Number(head.slice(13, 17)),
+    key: undefined,
+    payload: new Uint8Array(body.subarray(end)),
+    headers: end === 40 ? none : JSON.parse(body.toString("utf8", 40, end)) as Job.Headers,
+    age: now - Number(head.slice(0, 13))
   }
 }
 

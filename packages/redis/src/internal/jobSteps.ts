@@ -24,7 +24,7 @@ export interface StepsOptions {
   readonly recheck: number
 }
 
-const names = ["meta", "jobs", "payloads", "ready", "delayed", "claimed", "dead", "ended", "lines"]
+const names = ["meta", "jobs", "payloads", "ready", "delayed", "claimed", "dead", "ended", "lines", "plain", "batches"]
 
 /** All keys of a queue hash to one slot, and so do its channels. */
 export const jobKeys = (prefix: string, queue: string) => {
