@@ -137,7 +137,7 @@ const foundOf = ([id, token, attempt, maxAttempts, key, payload, headers, age]: 
 /** A plain job: its member, and its text as `jobLua` has it. */
 const plainOf = (member: Buffer, text: Reply | undefined, token: bigint, now: number): Found => {
   const body = Buffer.isBuffer(text) ? text : Buffer.alloc(0)
-  const head = body.latin1Slice(17, 40)
+  const head = body.toString("latin1", 17, 40)
   const end = 40 + Number(head.slice(17))
   return {
     id: member.toString("utf8", 16),
