@@ -13,7 +13,7 @@ import { JobControl, JobResults, JobStore } from "../JobStore.ts"
 import type { EnqueueOptions, Event, Handler, Needs, Options, ProcessOptions, WorkQueue } from "../WorkQueue.ts"
 import { JobFailed } from "./JobFailed.ts"
 import { checkQueue } from "./jobRequest.ts"
-import { workCodec, type WorkCodecs } from "./workCodec.ts"
+import { isDone, workCodec, type WorkCodecs } from "./workCodec.ts"
 import { failed, handle, type Work } from "./workHandle.ts"
 import { runningTally, workTally } from "./workMetrics.ts"
 import { Worker } from "./workProcess.ts"
@@ -139,32 +139,30 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
     payloads: ReadonlyArray<A>,
     options: EnqueueOptions | ((payload: A, index: number) => EnqueueOptions) | undefined
   ) {
-    return Effect.gen({ self: this }, function*() {
-      const store = yield* JobStore
-      const trace = yield* traceHeaders
-      const jobs: Array<NewJob> = []
-      for (const [index, payload] of payloads.entries()) {
-        const own = typeof options === "function" ? options(payload, index) : options
-        const added = Effect.mapEager(this.toJob(payload, own, trace), (job) => void jobs.push(job))
-        // A codec that does not wait has its answer already.
-        if (!Exit.isExit(added) || Exit.isFailure(added)) yield* added
-      }
-      return yield* store.enqueue(this.name, jobs)
-    })
-  }
-
-  private toJob(payload: A, options: EnqueueOptions | undefined, trace: Headers): Effect.Effect<NewJob, InvalidJob> {
-    return Effect.mapBothEager(this.codecs.payload.encode(payload), {
-      onFailure: (reason) => new InvalidJob({ field: "payload", message: `payload: ${reason}` }),
-      onSuccess: (bytes) => {
-        if (options === undefined) return { payload: bytes, headers: trace }
-        const { deadline, headers, ...rest } = options
-        const time: Headers = deadline === undefined
-          ? {}
-          : { "heddle-timeout": String(Math.floor(toMillis(deadline, 0))) }
-        return { ...rest, payload: bytes, headers: { ...trace, ...headers, ...time } }
-      }
-    })
+    return Effect.flatMap(JobStore, (store) =>
+      Effect.flatMap(traceHeaders, (trace) => {
+        const optionsOf = (payload: A, index: number) =>
+          typeof options === "function" ? options(payload, index) : options
+        const jobs: Array<NewJob> = []
+        for (const [index, payload] of payloads.entries()) {
+          const own = optionsOf(payload, index)
+          const bytes = this.codecs.payload.encode(payload)
+          if (isDone(bytes) && Exit.isSuccess(bytes)) {
+            jobs.push(toJob(bytes.value, own, trace))
+            continue
+          }
+          // What is left waits for its codec, or cannot be encoded.
+          const rest = Effect.forEach(payloads.slice(index), (payload, at) => {
+            const mine = at === 0 ? own : optionsOf(payload, index + at)
+            return Effect.mapBoth(at === 0 ? bytes : this.codecs.payload.encode(payload), {
+              onFailure: (reason) => new InvalidJob({ field: "payload", message: `payload: ${reason}` }),
+              onSuccess: (bytes) => toJob(bytes, mine, trace)
+            })
+          })
+          return Effect.flatMap(rest, (rest) => store.enqueue(this.name, [...jobs, ...rest]))
+        }
+        return store.enqueue(this.name, jobs)
+      }))
   }
 
   private failed(id: string, reason: JobFailed["reason"], cause: string): JobFailed {
@@ -200,6 +198,15 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
         return Effect.succeed(failed("unknown", ""))
     }
   }
+}
+
+const toJob = (payload: Uint8Array, options: EnqueueOptions | undefined, trace: Headers): NewJob => {
+  if (options === undefined) return { payload, headers: trace }
+  const { deadline, headers, ...rest } = options
+  const time: Headers = deadline === undefined
+    ? {}
+    : { "heddle-timeout": String(Math.floor(toMillis(deadline, 0))) }
+  return { ...rest, payload, headers: { ...trace, ...headers, ...time } }
 }
 
 /** Says in the type what options ask of the store; the store looks itself. */

@@ -10,8 +10,10 @@ export const traceHeaders: Effect.Effect<Headers> = Effect.withFiber((fiber): Ef
       onFailure: () => ({}),
       onSuccess: ({ sampled, spanId, traceId }) => ({ traceparent: `00-${traceId}-${spanId}-${sampled ? "01" : "00"}` })
     })
-    : Effect.succeed({})
+    : Effect.succeed(none)
 )
+
+const none: Headers = Object.freeze({})
 
 /** The span that a header names. */
 export const parentOf = (header: string | undefined): Tracer.ExternalSpan | undefined => {
