@@ -7,7 +7,7 @@ export const matches: ReadonlyArray<Match> = [
     from: import.meta.url,
     count: 100_000,
     rounds: 9,
-    warmUps: 10,
+    warmUps: 20,
     contenders: [
       ["the leanest lanes in Effect", "fan-out/lanes.ts"],
       ["heddle, `forEach`", "fan-out/heddle-each.ts"],

@@ -15,8 +15,10 @@ export type Open = (url: string) => Promise<Load>
 export const Weight = Schema.Struct({
   count: Schema.Int,
   seconds: Schema.Number,
-  cpuMicros: Schema.Number,
-  /** The most that the heap held beyond what it held before, in MB, with what was not yet collected. */
-  heap: Schema.Number
+  cpuMicros: Schema.Number
 })
 export type Weight = typeof Weight.Type
+
+/** The most that the heap held beyond what it held before, in MB, with what was not yet collected. */
+export const Heap = Schema.Struct({ heap: Schema.Number })
+export type Heap = typeof Heap.Type

@@ -1,11 +1,14 @@
-/** A process that runs one `Load`: `loadWorker.ts <module> <url>`, told over its channel how many pieces to do. */
+/** A process that runs one `Load`: `loadWorker.ts <module> <url>`, told over its channel what to do. */
 import * as Schema from "effect/Schema"
 import { GCProfiler } from "node:v8"
-import type { Load, Open, Weight } from "./Load.ts"
+import type { Heap, Load, Open, Weight } from "./Load.ts"
 import { now } from "./Task.ts"
 
+/** What is asked for: to do so many pieces, and to tell what they took, or how much the heap held. */
+const Order = Schema.Struct({ count: Schema.Int, weigh: Schema.Boolean })
+
 /** The most that the heap holds while the work is done. */
-const weigh = async (load: Load, count: number): Promise<Pick<Weight, "heap">> => {
+const weigh = async (load: Load, count: number): Promise<Heap> => {
   globalThis.gc?.()
   const before = process.memoryUsage().heapUsed
   const profiler = new GCProfiler()
@@ -16,8 +19,7 @@ const weigh = async (load: Load, count: number): Promise<Pick<Weight, "heap">> =
   return { heap: (Math.max(after, ...collected) - before) / 1e6 }
 }
 
-/** Does it once more: a collection that was asked for makes V8 compile anew what it runs next. */
-const time = async (load: Load, count: number): Promise<Omit<Weight, "heap">> => {
+const time = async (load: Load, count: number): Promise<Weight> => {
   const cpu = process.cpuUsage()
   const start = now()
   await load.run(count)
@@ -31,8 +33,8 @@ const { open }: { readonly open: Open } = await import(module)
 const load = await open(url)
 
 process.on("message", (message) => {
-  const count = Schema.decodeUnknownSync(Schema.Int)(message)
-  void weigh(load, count).then(async (heap) => process.send?.({ ...heap, ...await time(load, count) }))
+  const order = Schema.decodeUnknownSync(Order)(message)
+  void (order.weigh ? weigh : time)(load, order.count).then((told) => process.send?.(told))
 })
 process.on("disconnect", () => process.exit())
 process.on("SIGINT", () => {})

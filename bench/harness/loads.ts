@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { answer, type CrewFailed, type Entry, startOne } from "./Crew.ts"
-import { Weight } from "./Load.ts"
+import { Heap, Weight } from "./Load.ts"
 import { median, round, table } from "./stats.ts"
 import { type Wish, Work } from "./Work.ts"
 
@@ -16,7 +16,7 @@ export interface Match {
   /** How many pieces of work a turn does. */
   readonly count: number
   readonly rounds: number
-  /** Rounds before them that are not counted, for the compiler. Default 2. */
+  /** Rounds before them that are not counted, for the compiler. Default 4. */
   readonly warmUps?: number
   /** What all of them talk to. */
   readonly server?: Effect.Effect<{ readonly url: string }, Effect.Error<typeof Servers.redis>, Scope.Scope> | undefined
@@ -31,24 +31,29 @@ export type Measure = (
 export const nowhere = Effect.succeed({ url: "" })
 
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
-export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
+export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 4 }: Match) =>
   Effect.scoped(Effect.gen(function*() {
     const { url } = yield* server
     const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url }))
     const children = yield* Effect.forEach(entries, (entry) => startOne(entry, "loadWorker.ts", ["--expose-gc"]))
     const weights = entries.map(() => new Array<Weight>())
-    for (let turn = 0; turn < rounds + warmUps; turn++) {
-      process.stderr.write(`${title}: ${turn < warmUps ? "warm-up" : `round ${turn - warmUps + 1} of ${rounds}`}\n`)
+    const heaps = entries.map(() => 0)
+    // A collection that is asked for makes V8 compile anew what it runs next: heaps are weighed when all times are known.
+    for (let turn = 0; turn <= rounds + warmUps; turn++) {
+      const weigh = turn === rounds + warmUps
+      const stage = weigh ? "heap" : turn < warmUps ? "warm-up" : `round ${turn - warmUps + 1} of ${rounds}`
+      process.stderr.write(`${title}: ${stage}\n`)
       for (let index = 0; index < entries.length; index++) {
         const which = (index + turn) % entries.length
         const [entry, child] = [entries[which], children[which]]
         if (entry === undefined || child === undefined) continue
-        const done = yield* Effect.suspend(() => {
+        const told = yield* Effect.suspend(() => {
           child.removeAllListeners("exit").removeAllListeners("message")
-          child.send(count)
+          child.send({ count, weigh })
           return answer(entry.name, child, "60 seconds")
         })
-        if (turn >= warmUps) weights[which]?.push(Schema.decodeUnknownSync(Weight)(done))
+        if (weigh) heaps[which] = Schema.decodeUnknownSync(Heap)(told).heap
+        else if (turn >= warmUps) weights[which]?.push(Schema.decodeUnknownSync(Weight)(told))
       }
     }
     const rate = (weight: Weight) => weight.count / weight.seconds
@@ -63,12 +68,15 @@ export const match = ({ contenders, count, from, rounds, server = nowhere, title
         round(median(mine.map(rate))),
         round(median(ratios)),
         round(median(mine.map(({ count, cpuMicros }) => cpuMicros / count))),
-        round(median(mine.map(({ heap }) => heap)), 2)
+        round(heaps[which] ?? 0, 2)
       ]
     })
     return [
       table(["", "a second", "ratio", "CPU µs", "heap MB"], rows),
-      Object.fromEntries(entries.map(({ name }, which) => [name, weights[which]]))
+      Object.fromEntries(entries.map(({ name }, which) => [
+        name,
+        weights[which]?.map((weight) => ({ ...weight, heap: heaps[which] }))
+      ]))
     ] as const
   }))
 
