@@ -10,7 +10,7 @@ const delaysOf = Schema.decodeUnknownSync(Schema.Array(Schema.Number))
 
 /** The first rounds are for the compiler: more jobs, less far apart. */
 const warmUps = 2
-const warming: Order = { count: 2000, pause: 0 }
+const warming: Order = { count: 1000, pause: 0 }
 
 /** Milliseconds between two jobs that are counted. */
 const pause = 10

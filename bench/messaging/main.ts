@@ -25,7 +25,7 @@ const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
 /** After 80,000 jobs each of them has the rate that it keeps. */
 const queues = { from, count: 10_000, rounds: 5, warmUps: 8 }
-const starts = { from, count: 200, rounds: 5, measure: delays }
+const starts = { from, count: 200, rounds: 3, measure: delays }
 const topics = { from, count: 20_000, rounds: 5 }
 
 export const messaging = play("messaging", [
