@@ -158,7 +158,8 @@ export class Worker<E, R> {
           this.look()
         }
       })
-      if (fiber !== undefined) this.fibers.add(fiber)
+      // A handler that loses its claim by its own first steps is interrupted before it is known here.
+      if (fiber !== undefined && fiber.pollUnsafe() === undefined) this.fibers.add(fiber)
     }
   }
 
