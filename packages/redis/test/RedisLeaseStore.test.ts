@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { LeaseStore } from "heddle/coordination"
 import type { LeaseBackend } from "heddle/coordination"
+import { Redis as Client } from "ioredis"
 import { Redis, RedisLeaseStore } from "../src/index.ts"
 import { redisSteps } from "../src/internal/leaseSteps.ts"
 import * as RedisTest from "./RedisTest.ts"
@@ -73,6 +74,25 @@ describe("a lease store on Redis", () => {
       yield* eventually(Effect.map(calls, (now) => now > before))
       assert.isTrue(leases.every((lease) => lease.isAlive()))
       assert.strictEqual((yield* calls) - before, 1)
+    }))
+
+  it.live("cuts what is too much for one call into parts alike", () =>
+    Effect.gen(function*() {
+      const redis = yield* Effect.map(Layer.build(Redis.layer(options)), Context.get(Redis.Redis))
+      const steps = yield* redisSteps(redis, settings)("parts")
+      const sizes: Array<number> = []
+      if (!(redis.commands instanceof Client)) return yield* Effect.die("one server")
+      const { commands } = redis
+      const send = commands.sendCommand.bind(commands)
+      commands.sendCommand = (command, stream) => {
+        if (command.name === "evalsha") sizes.push(Number(command.args[1]))
+        return send(command, stream)
+      }
+      const claims = Array.from({ length: 205 }, (_, n) => claimOf(`parts:${n}`, `parts-${n}`))
+      const answers = yield* Effect.forEach(claims, steps.ask, { concurrency: "unbounded" })
+      assert.deepStrictEqual(sizes, [69, 69, 67])
+      assert.isTrue(answers.every(({ _tag }) => _tag === "Granted"))
+      yield* Effect.forEach(claims, steps.release, { concurrency: "unbounded" })
     }))
 
   it.live("takes a free lease and gives it back in one call each, two together in one", () =>

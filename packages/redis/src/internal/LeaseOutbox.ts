@@ -118,7 +118,9 @@ export class LeaseOutbox {
 
   private cut(ops: ReadonlyArray<Op>): void {
     if (ops.length <= most) return this.transmit(ops)
-    for (let at = 0; at < ops.length; at += most) this.transmit(ops.slice(at, at + most))
+    // In parts alike: the answer to a small part would be there long before that to a large one, and its callers' next steps be alone.
+    const size = Math.ceil(ops.length / Math.ceil(ops.length / most))
+    for (let at = 0; at < ops.length; at += size) this.transmit(ops.slice(at, at + size))
   }
 
   private keep(ops: ReadonlyArray<Op>): void {
