@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { type Turn, waitFor, within as underTurn } from "../../internal/Contended.ts"
+import { CurrentObserver, type Turn, waitFor, within as underTurn } from "../../internal/Contended.ts"
 import { monotonic } from "../Alarm.ts"
 import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, Lease, LeaseLost, LimitMismatch, StoreUnavailable, TryClaimError } from "../Lease.ts"
@@ -73,22 +73,31 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
           ? Effect.andThen(Effect.annotateCurrentSpan(`heddle.${family.noun}.token`, String(lease.token)), under)
           : under
       }
-      const turnOf = () =>
-        waitFor(
-          { kind: family.noun, name: nameIn(call), title: key, owner: store, key: `${family.noun}/${key}` },
-          fiber
-        )
-      const bare = hold(fiber, family.of(store, call.label), door, now, section, call, turnOf)
-      const attributes = { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
-      const run = traced ? Effect.withSpan(bare, call.name, { attributes }) : bare
+      const bare = hold(fiber, family.of(store, call.label), door, now, section, call, store)
+      const run = traced
+        ? Effect.withSpan(bare, call.name, {
+          attributes: { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
+        })
+        : bare
       return outer === undefined || call.nested === undefined ? run : Effect.andThen(call.nested(outer, store), run)
     })
   )
 
+type What = Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
+
+const turnOf = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  what: What,
+  owner: Store
+): Turn | undefined => {
+  if (fiber.getRef(CurrentObserver) === undefined) return undefined
+  const { family: { noun }, key } = what
+  return waitFor({ kind: noun, name: nameIn(what), title: key, owner, key: `${noun}/${key}` }, fiber)
+}
+
 /** As reports on contention name it: a read-write lock's label is the mode, and not a name. */
-const nameIn = (
-  { family, key, label }: Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
-) => label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
+const nameIn = ({ family, key, label }: What) =>
+  label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
 
 const hold = <A, E, R, A2, E2, E3>(
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -96,12 +105,12 @@ const hold = <A, E, R, A2, E2, E3>(
   door: Door,
   now: () => number,
   section: (lease: Lease) => Effect.Effect<A, E, R>,
-  { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">,
-  turnOf: () => Turn | undefined
+  call: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused"> & What,
+  store: Store
 ): Effect.Effect<A | A2, E | E2 | E3 | LeaseLost | StoreUnavailable, R> =>
   Effect.uninterruptibleMask((restore) => {
     const start = now()
-    const turn = turnOf()
+    const turn = turnOf(fiber, call, store)
     const ended = (outcome: Outcome) => {
       turn?.left()
       metrics.waited(now() - start, fiber.context)
@@ -110,7 +119,7 @@ const hold = <A, E, R, A2, E2, E3>(
     const within = (lease: Lease | undefined): Effect.Effect<A | A2, E | E2 | LeaseLost | StoreUnavailable, R> => {
       if (lease === undefined) {
         ended("contended")
-        return refused
+        return call.refused
       }
       const since = now()
       metrics.waited(since - start, fiber.context)
@@ -128,7 +137,7 @@ const hold = <A, E, R, A2, E2, E3>(
     }
     const without = (cause: Cause.Cause<ClaimError>) => {
       ended(outcomeOf(cause))
-      return failed(cause)
+      return call.failed(cause)
     }
     return Effect.matchCauseEffect(door.enter(restore), { onFailure: without, onSuccess: within })
   })
