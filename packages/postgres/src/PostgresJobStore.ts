@@ -11,6 +11,10 @@
  * unfinished one carries a mark, and passes it on when it ends; who comes to the line of a key holds a lock of the key until the
  * commit, so that the order of a key is that of the commits.
  *
+ * The index keeps an entry of each job that was claimed until the table is vacuumed. So as not to walk over them, a claim begins where the
+ * last one of this store did, for a tenth of a second, as long as it finds as many as it asks for there and no job came to stand before
+ * others. A job whose transaction was open at that last claim may let others of its queue go first for as long; not those of its key.
+ *
  * The clock is the server's. A claim whose time is over goes back to the line, or becomes a dead letter, when somebody next asks
  * something of its queue; whoever waits for a job asks when the next delay or claim ends. Otherwise a commit is notified, and who
  * waits asks only then; in case a notification was lost, every five seconds.

@@ -30,7 +30,7 @@ describe("the functions of jobs on PostgreSQL", () => {
         Effect.gen(function*() {
           const entries = Array.from({ length: count }, (_, at) => entry(`${queue}-${at}`))
           yield* call("enqueue", "$1, $2", Ops.enqueueArgs([{ queue, entries }]))
-          const rows = yield* call("claim", "$1, $2, $3::text::int8, $4", [queue, count, "60000000", "me"])
+          const rows = yield* call("claim", "$1, $2, $3::text::int8, $4, '{}'", [queue, count, "60000000", "me"])
           return Ops.takenOf(rows, { queue, max: count, ttl: 60_000, owner: "me", wait: false }, 0).jobs
         })
       const rowsRead = Effect.map(

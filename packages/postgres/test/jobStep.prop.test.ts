@@ -37,6 +37,8 @@ class Fixture extends Context.Service<Fixture, {
 const subjectOf = (call: Fixture["Service"]["call"], queue: string): JobTwin.Subject => {
   const word = (now: number, name: string, params: string, given: ReadonlyArray<unknown>) =>
     Effect.map(call(name, params, given, now), ([row = []]) => row[0])
+  // Of whatever claim was last: with one step after another, it may hide nothing.
+  let from = Ops.noMark
   return {
     enqueue: (now, entries) =>
       Effect.map(
@@ -45,10 +47,14 @@ const subjectOf = (call: Fixture["Service"]["call"], queue: string): JobTwin.Sub
       ),
     claim: (now, { max, owner, ttl }) =>
       Effect.map(
-        call("claim", "$1, $2, $3::text::int8, $4", [queue, max, String(ttl * 1000), owner], now),
+        Effect.suspend(() => {
+          const given = [queue, max, String(ttl * 1000), owner, from]
+          return call("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", given, now)
+        }),
         (rows) => {
-          const { jobs, next } = Ops.takenOf(rows, { queue, max, ttl, owner, wait: false }, 0)
+          const { jobs, mark, next } = Ops.takenOf(rows, { queue, max, ttl, owner, wait: false }, 0)
           if (next !== Infinity) assert.isAbove(next, 0)
+          from = mark
           return jobs
         }
       ),

@@ -3,6 +3,9 @@ import { keyLock, planned, unfinished } from "./jobLookSql.ts"
 /** The words of `job_enqueue`, one column after the other: a word in the midst of an array is dear to reach. */
 const columns = ["q", "id", "k", "headers", "priority", "delay", "most", "keep"]
 const types = new Map([["priority", "int2"], ["delay", "int8"], ["most", "int4"], ["keep", "int8"]])
+const priority = `exists (select from unnest(words[${columns.indexOf("priority")} * total + 1 : ${
+  columns.indexOf("priority") + 1
+} * total]) p where p <> '0')`
 const given = columns.map((name, at) => {
   const column = `words[${at} * total + 1 : ${at + 1} * total]`
   const type = types.get(name)
@@ -42,6 +45,9 @@ begin
     on conflict (queue, id) do nothing returning queue, id
   )
   select array_agg(a.queue), array_agg(a.id) into added_queues, added_ids from added a;
+  if keyed or ${priority} then
+    perform nextval('${s}.job_turn');
+  end if;
   if keyed then
     update ${s}.job j set first = true from (select distinct u.q, u.k from unnest(queues, keys) u(q, k)
       where u.k <> '') d where not j.first and j.seq = (select o.seq from ${s}.job o
@@ -72,6 +78,7 @@ begin
     perform ${s}.job_leave_1(q, j.key);
     total := total + 1;
   end loop;
+  perform nextval('${s}.job_turn');
   if total > 0 then perform pg_notify('${channel}', json_build_array('w', q)::text); end if;
   return total;
 end $redrive$;

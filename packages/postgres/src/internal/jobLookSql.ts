@@ -11,7 +11,7 @@ export const keyLock = (queue: string, key: string): string =>
   `hashtextextended(${queue} || chr(1) || ${key}, ${keySeed})`
 
 /**
- * What the other functions share.
+ * What the other functions share. Whatever makes a job wait before others that wait draws a number of `job_turn`: see `job_claim`.
  *
  * `job_leave`: whoever is the oldest of a key now may be claimed. `job_die`: makes a dead
  * letter. `job_end`: ends a job, which is known for as long as it should be, and where somebody follows it for long enough to be read.
@@ -22,6 +22,7 @@ create or replace function ${s}.job_leave_1(q text, k text) returns void languag
 begin
   if k is null then return; end if;
   perform pg_advisory_xact_lock(${keyLock("q", "k")});
+  perform nextval('${s}.job_turn');
   update ${s}.job j set first = true where not j.first and j.seq = (select o.seq from ${s}.job o
     where o.queue = q and o.key = k and o.state in ${unfinished} order by o.seq limit 1);
 end $leave$;
@@ -62,6 +63,7 @@ begin
     order by o.until, o.seq limit 1000 for update skip locked
   loop
     if j.attempts < j.most then
+      perform nextval('${s}.job_turn');
       update ${s}.job o set state = 'w', owner = null where o.seq = j.seq;
     else
       perform ${s}.job_die_1(j.seq, format('its claim expired, and it has had all of its %s attempts', j.attempts), null, channel);
@@ -72,6 +74,7 @@ begin
     select array_agg(i.place) into places from (select o.ctid place from ${s}.job o
       where o.queue = q and o.state = 'l' and o.first and o.ready <= micros limit 1000 for update skip locked) i;
     update ${s}.job o set state = 'w' from unnest(places) p where o.ctid = p;
+    perform nextval('${s}.job_turn');
   end if;
   if exists (select from ${s}.job o where o.queue = q and o.state = 'e' and o.until <= micros) then
     select array_agg(i.place) into places from (select o.ctid place from ${s}.job o

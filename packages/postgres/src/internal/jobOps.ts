@@ -76,13 +76,23 @@ export const headersOf = (value: unknown): Job.Headers => {
     : {}
 }
 
+/** What a claim has got, and the mark that it leaves for the next. */
+export interface Taken extends JobBackend.Taken {
+  readonly mark: string
+}
+
+/** The mark of a claim that knows of none before it. */
+export const noMark = "{}"
+
 /** The jobs that were claimed, and in how many milliseconds there may be more. `until`: when the claims end. */
-export const takenOf = (rows: Rows, { queue, ttl }: JobBackend.Claim, until: number): JobBackend.Taken => {
+export const takenOf = (rows: Rows, { queue, ttl }: JobBackend.Claim, until: number): Taken => {
   const jobs: Array<Job.Claimed> = []
   let next = Infinity
+  let mark = noMark
   for (const [id, token, attempt, most, key, payload, headers, age] of rows) {
     if (typeof id !== "string") {
       next = Number(age) < 0 ? Infinity : Number(age) / 1000 + 1
+      mark = String(headers)
       continue
     }
     jobs.push({
@@ -99,7 +109,7 @@ export const takenOf = (rows: Rows, { queue, ttl }: JobBackend.Claim, until: num
       until
     })
   }
-  return { jobs, next }
+  return { jobs, next, mark }
 }
 
 export const letterOf = (

@@ -63,7 +63,9 @@ begin
     elsif g.kind = 'R' then
       update ${s}.job o set state = case when g.delay::int8 > 0 then 'l' else 'w' end::"char", ready = micros + g.delay::int8,
         owner = null where o.seq = j.seq;
+      perform nextval('${s}.job_turn');
     else
+      perform nextval('${s}.job_turn');
       update ${s}.job o set state = 'w', attempts = o.attempts - 1, owner = null where o.seq = j.seq;
     end if;
     told := told || g.kind;

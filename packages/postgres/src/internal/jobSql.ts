@@ -44,6 +44,7 @@ begin
   ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
   create table if not exists ${s}.job_queue (queue text collate "C" primary key);
   create sequence if not exists ${s}.job_token;
+  create sequence if not exists ${s}.job_turn;
   create unique index if not exists job_id on ${s}.job (queue, id);
   create index if not exists job_next on ${s}.job (queue, (ready - priority * 60000000), seq) where state = 'w' and first;
   create index if not exists job_later on ${s}.job (queue, ready) where state = 'l' and first;
@@ -64,7 +65,7 @@ export const jobNeeds = (schema: string): Needs => ({
   schema,
   functions: [
     `job_enqueue_${jobVersion}(text[], bytea[])`,
-    `job_claim_${jobVersion}(text, int4, int8, text)`,
+    `job_claim_${jobVersion}(text, int4, int8, text, int8[])`,
     `job_settle_${jobVersion}(text[], bytea[])`,
     `job_follow_${jobVersion}(text, text)`
   ],

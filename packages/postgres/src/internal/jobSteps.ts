@@ -28,6 +28,9 @@ export interface StepsOptions {
   readonly recheck: number
 }
 
+/** For how long claims go on where the last one began, until one begins at the very first job: milliseconds. */
+const marked = 100
+
 /** The steps of a job store on this connection. */
 export const jobSteps = (
   postgres: Postgres["Service"],
@@ -148,13 +151,21 @@ export const jobSteps = (
       fork(Effect.ignore(settleAll(held.map((held) => ({ held, settlement: { _tag: "HandedBack" } })))))
     }
 
+    /** Of queues that have plenty: where the last claim began, and when one began at the very first job. */
+    const marks = new Map<string, { readonly mark: string; readonly since: number }>()
     const claim = yield* JobBackend.waiting({
       take: (claim) =>
         Effect.suspend(() => {
           const sentAt = now()
-          const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner)]
-          return Effect.map(call("claim", "$1, $2, $3::text::int8, $4", params), (rows) => {
-            const { jobs, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
+          const known = marks.get(claim.queue)
+          const { mark: from, since } = known !== undefined && sentAt - known.since < marked
+            ? known
+            : { mark: Ops.noMark, since: sentAt }
+          const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner), from]
+          return Effect.map(call("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", params), (rows) => {
+            const { jobs, mark, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
+            if (jobs.length === claim.max) marks.set(claim.queue, { mark, since })
+            else marks.delete(claim.queue)
             return { jobs, next: Math.min(next, recheck) }
           })
         }),
