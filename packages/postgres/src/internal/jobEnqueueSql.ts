@@ -1,16 +1,11 @@
 import { keyLock, planned, unfinished } from "./jobLookSql.ts"
+import { columnSql, startsSql, totalSql } from "./jobWords.ts"
 
-/** The words of `job_enqueue`, one column after the other: a word in the midst of an array is dear to reach. */
 const columns = ["q", "id", "k", "headers", "priority", "delay", "most", "keep"]
 const types = new Map([["priority", "int2"], ["delay", "int8"], ["most", "int4"], ["keep", "int8"]])
-const priority = `exists (select from unnest(words[${columns.indexOf("priority")} * total + 1 : ${
-  columns.indexOf("priority") + 1
-} * total]) p where p <> '0')`
-const given = columns.map((name, at) => {
-  const column = `words[${at} * total + 1 : ${at + 1} * total]`
-  const type = types.get(name)
-  return type === undefined ? column : `${column}::${type}[]`
-}).join(", ")
+const column = (name: string): string => columnSql(columns, name, types.get(name))
+const kept = new Map([["q", "queues"], ["id", "ids"], ["k", "keys"], ["priority", "priorities"]])
+const given = columns.map((name) => kept.get(name) ?? column(name)).join(", ")
 
 /**
  * Adds jobs of any queues, in order, and answers a digit for each: 1 where it was added, 0 where its id is known. Makes dead letters
@@ -23,9 +18,12 @@ export const jobEnqueueSql = (s: string, clock: string, channel: string): string
 create or replace function ${s}.job_enqueue_1(words text[], blobs bytea[]) returns text language plpgsql ${planned} as $enqueue$
 declare
   micros int8 := ${clock};
-  total int4 := cardinality(blobs);
-  queues text[] := words[1 : total];
-  keys text[] := words[2 * total + 1 : 3 * total];
+  total int4 := ${totalSql};
+  starts int4[] := ${startsSql(columns)};
+  queues text[] := ${column("q")};
+  ids text[] := ${column("id")};
+  keys text[] := ${column("k")};
+  priorities int2[] := ${column("priority")};
   keyed bool := false;
   added_queues text[];
   added_ids text[];
@@ -45,7 +43,7 @@ begin
     on conflict (queue, id) do nothing returning queue, id
   )
   select array_agg(a.queue), array_agg(a.id) into added_queues, added_ids from added a;
-  if keyed or ${priority} then
+  if keyed or exists (select from unnest(priorities) p where p > 0) then
     perform nextval('${s}.job_turn');
   end if;
   if keyed then
@@ -58,7 +56,7 @@ begin
   -- Of those that came with one id only the first was added.
   return (select string_agg(case when g.nth = 1 and a.id is not null then '1' else '0' end, '' order by g.i) from (
     select u.*, row_number() over (partition by u.q, u.id order by u.i) nth
-    from unnest(queues, words[total + 1 : 2 * total]) with ordinality u(q, id, i)
+    from unnest(queues, ids) with ordinality u(q, id, i)
   ) g left join unnest(added_queues, added_ids) a(q, id) on a.q = g.q and a.id = g.id);
 end $enqueue$;
 

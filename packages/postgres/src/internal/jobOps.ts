@@ -1,4 +1,5 @@
 import type { Job, JobBackend } from "heddle/messaging"
+import { packed } from "./jobWords.ts"
 import { escape, unescape } from "./kvOps.ts"
 import type { Rows } from "./Link.ts"
 
@@ -16,9 +17,9 @@ export interface Enqueueing {
 export const enqueueArgs = (
   calls: ReadonlyArray<Enqueueing>
 ): readonly [ReadonlyArray<string>, ReadonlyArray<Uint8Array>] => {
-  const jobs = calls.flatMap(({ entries, queue }) => entries.map((entry) => ({ ...entry, queue })))
-  const words = [
-    jobs.map(({ queue }) => queue),
+  const jobs = calls.flatMap(({ entries }) => entries)
+  const words = packed(jobs.length, [
+    calls.flatMap(({ entries, queue }) => entries.map(() => queue)),
     jobs.map(({ id }) => escape(id)),
     jobs.map(({ key }) => key === undefined ? "" : escape(key)),
     jobs.map(({ headers }) => JSON.stringify(headers)),
@@ -26,8 +27,8 @@ export const enqueueArgs = (
     jobs.map(({ delay }) => micros(delay)),
     jobs.map(({ maxAttempts }) => String(maxAttempts)),
     jobs.map(({ keep }) => micros(keep))
-  ]
-  return [words.flat(), jobs.map(({ payload }) => payload)]
+  ])
+  return [words, jobs.map(({ payload }) => payload)]
 }
 
 const letters = { Completed: "C", Retry: "R", Dead: "D", HandedBack: "H" } as const
@@ -38,7 +39,7 @@ export const settleArgs = (
 ): readonly [ReadonlyArray<string>, ReadonlyArray<Uint8Array>] => {
   const failures = ends.map(({ settlement }) => "failure" in settlement ? settlement.failure : undefined)
   const results = ends.map(({ settlement }) => settlement._tag === "Completed" ? settlement.result : undefined)
-  const words = [
+  const words = packed(ends.length, [
     ends.map(({ held }) => held.queue),
     ends.map(({ held }) => escape(held.id)),
     ends.map(({ held }) => String(held.token)),
@@ -47,11 +48,9 @@ export const settleArgs = (
     failures.map((failure) => escape(failure?.cause ?? "")),
     failures.map((failure) => failure?.error === undefined ? "0" : "1"),
     results.map((result) => result === undefined ? "0" : "1")
-  ]
-  return [
-    words.flat(),
-    [...failures.map((failure) => failure?.error ?? none), ...results.map((result) => result ?? none)]
-  ]
+  ])
+  const blobs = [...failures.map((failure) => failure?.error), ...results]
+  return [words, blobs.some((blob) => blob !== undefined) ? blobs.map((blob) => blob ?? none) : []]
 }
 
 const ends = new Map<string, JobBackend.Settled>([

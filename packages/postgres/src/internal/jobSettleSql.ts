@@ -1,17 +1,13 @@
 import { planned } from "./jobLookSql.ts"
+import { columnSql, startsSql, totalSql } from "./jobWords.ts"
 
-/** The words of `job_settle`, one column after the other: a word in the midst of an array is dear to reach. */
-export const settleColumns = ["q", "id", "token", "kind", "delay", "cause", "failed", "result"]
-
-const column = (name: string): string => {
-  const at = settleColumns.indexOf(name)
-  return `words[${at} * total + 1 : ${at + 1} * total]`
-}
+const columns = ["q", "id", "token", "kind", "delay", "cause", "failed", "result"]
+const column = (name: string, type?: string): string => columnSql(columns, name, type)
 
 /**
  * Ends claims, and answers a letter for each: `C` completed, `R` retried, `D` dead, `H` handed back, `L` the claim was over. Their
- * errors are the first half of the blobs and their results the second; `failed` and `result` say where there is one. Cancels a job:
- * the token of its claim, 0 if it waited, -1 if there is none.
+ * errors are the first half of the blobs and their results the second; `failed` and `result` say where there is one, and without any
+ * there are no blobs. Cancels a job: the token of its claim, 0 if it waited, -1 if there is none.
  *
  * Those that are completed and need not be known go with one statement, which looks each up by its id, whatever the planner has
  * learned of the table. Whom somebody changes at that moment it leaves to the others.
@@ -20,10 +16,11 @@ export const jobSettleSql = (s: string, clock: string, channel: string): string 
 create or replace function ${s}.job_settle_1(words text[], blobs bytea[]) returns text language plpgsql ${planned} as $settle$
 declare
   micros int8 := ${clock};
-  total int4 := cardinality(words) / ${settleColumns.length};
+  total int4 := ${totalSql};
+  starts int4[] := ${startsSql(columns)};
   queues text[] := ${column("q")};
   ids text[] := ${column("id")};
-  tokens int8[] := ${column("token")}::int8[];
+  tokens int8[] := ${column("token", "int8")};
   kinds text[] := ${column("kind")};
   gone int4[];
   told text := '';
@@ -42,8 +39,8 @@ begin
   if cardinality(gone) = total then return repeat('C', total); end if;
   for g in select u.*, i = any(gone) as over
     from unnest(queues, ids, tokens, kinds, ${
-  ["delay", "cause", "failed", "result"].map(column).join(", ")
-}) with ordinality u(${settleColumns.join(", ")}, i)
+  ["delay", "cause", "failed", "result"].map((name) => column(name)).join(", ")
+}) with ordinality u(${columns.join(", ")}, i)
   loop
     if g.over then
       told := told || 'C';
