@@ -1,4 +1,4 @@
-import { planned } from "./jobLookSql.ts"
+import { due, planned } from "./jobLookSql.ts"
 
 const rank = (j: string): string => `(${j}.ready - ${j}.priority * 60000000)`
 
@@ -15,7 +15,7 @@ const lock = (s: string, behind: string): string => `
 
 /**
  * Claims up to so many jobs, passing over those that others claim at this moment. The last row says in how many microseconds a claim
- * may get something of which nobody tells (-1: never), and in place of headers a mark for the next claim.
+ * that got nothing may get something of which nobody tells (-1: never), and in place of headers a mark for the next claim.
  *
  * The index has an entry of each job that was claimed since the last vacuum, before those of all that wait; `mark` is where the last
  * claim began, so that the next need not walk over them. It is worth nothing once a job came to wait before others (`job_turn`), and a
@@ -35,7 +35,7 @@ declare
   first_rank int8;
   first_seq int8;
 begin
-  perform ${s}.job_sweep_1(q, micros, '${channel}');
+  if ${due(s)} then perform ${s}.job_sweep_1(q, micros, '${channel}'); end if;
   if not exists (select from ${s}.job_queue p where p.queue = q) then
     -- Before the jobs: whoever comes before others after this is seen now, or known by the next claim.
     turn := coalesce(pg_sequence_last_value('${s}.job_turn'), 0);
@@ -53,7 +53,7 @@ begin
 };
   end if;
   return query select null::text, null::int8, null::int4, null::int4, null::text, null::bytea,
-    array[turn, first_rank, first_seq]::text, coalesce(least(
-    (select o.ready from ${s}.job o where o.queue = q and o.state = 'l' and o.first order by o.ready limit 1),
-    (select o.until from ${s}.job o where o.queue = q and o.state = 'c' order by o.until limit 1)) - micros, -1);
+    array[turn, first_rank, first_seq]::text, case when places is null then coalesce(least(
+      (select o.ready from ${s}.job o where o.queue = q and o.state = 'l' and o.first order by o.ready limit 1),
+      (select o.until from ${s}.job o where o.queue = q and o.state = 'c' order by o.until limit 1)) - micros, -1) else -1 end;
 end $claim$`

@@ -10,6 +10,16 @@ const keySeed = 7_236_840
 export const keyLock = (queue: string, key: string): string =>
   `hashtextextended(${queue} || chr(1) || ${key}, ${keySeed})`
 
+/** Whether `job_sweep` has something to do in the queue `q`: cheaper to ask than to call it. */
+export const due = (s: string): string => {
+  const any = (what: string) => `exists (select from ${s}.job o where o.queue = q and ${what} <= micros)`
+  return [
+    any("o.state = 'c' and o.until"),
+    any("o.state = 'l' and o.first and o.ready"),
+    any("o.state = 'e' and o.until")
+  ].join(" or ")
+}
+
 /**
  * What the other functions share. Whatever makes a job wait before others that wait draws a number of `job_turn`: see `job_claim`.
  *
