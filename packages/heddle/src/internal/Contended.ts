@@ -47,10 +47,6 @@ export const CurrentTurn = Context.Reference<Turn | undefined>("heddle/Contentio
 /** What of Heddle a fiber waits for, where somebody observes that. */
 export const waitOf = (fiber: AnyFiber): string | undefined => fiber.getRef(CurrentObserver)?.waitOf(fiber)
 
-/** Someone begins to wait, where somebody observes that. */
-export const waitFor = (what: Contended, fiber: AnyFiber): Turn | undefined =>
-  fiber.getRef(CurrentObserver)?.wait(what, fiber, fiber.getRef(CurrentTurn))
-
 /** Work that holds what its fiber waited for. */
 export const within = <A, E, R>(turn: Turn | undefined, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   turn === undefined ? work : Effect.provideService(work, CurrentTurn, turn)

@@ -13,6 +13,7 @@ import { DistributedLock, DistributedSemaphore, LeaseStore, ReadWriteLock } from
 import { Batcher, KeyedMutex, Partitioner, ThreadPool, WorkerPool } from "heddle/flow"
 import { Contention, FiberLeaks } from "heddle/observability"
 import { AdaptiveLimiter, Bulkhead } from "heddle/resilience"
+import { ContentionRecorder } from "../../src/observability/internal/ContentionRecorder.ts"
 import { LogHistogram } from "../../src/observability/internal/LogHistogram.ts"
 import { fakeThreads } from "../FakeThread.ts"
 
@@ -319,6 +320,38 @@ describe("who waits behind whom", () => {
 })
 
 describe("what is over leaves nothing", () => {
+  it.effect("counts each end once, and a call that comes late does nothing", () =>
+    Effect.withFiber((fiber) =>
+      Effect.sync(() => {
+        let now = 0
+        const recorder = new ContentionRecorder(() => now)
+        const what = { kind: "lock", name: "a", title: "a", owner: recorder, key: "a" }
+        const seen = () => {
+          const [{ gaveUp, hold, holding, wait, waiting } = assert.fail()] = recorder.series
+          return [wait.times.count, hold.times.count, gaveUp, waiting, holding, recorder.open.size]
+        }
+        const held = recorder.wait(what, fiber, undefined)
+        assert.deepStrictEqual(seen(), [0, 0, 0, 1, 0, 1])
+        now = 5
+        held.entered()
+        held.entered()
+        held.gaveUp()
+        assert.deepStrictEqual(seen(), [1, 0, 0, 0, 1, 1])
+        now = 12
+        held.left()
+        held.left()
+        held.entered()
+        assert.deepStrictEqual(seen(), [1, 1, 0, 0, 0, 0])
+        const gone = recorder.wait(what, fiber, undefined)
+        gone.gaveUp()
+        gone.entered()
+        gone.left()
+        assert.deepStrictEqual(seen(), [2, 1, 1, 0, 0, 0])
+        const [{ hold, wait } = assert.fail()] = recorder.series
+        assert.deepStrictEqual([wait.times.total, hold.times.total], [5, 7])
+      })
+    ))
+
   const use = Effect.gen(function*() {
     const db = yield* Bulkhead.make({ name: "db", running: 1, waiting: 2, waitFor: 10 })
     const pool = yield* WorkerPool.make({ size: 1, name: "mail" })

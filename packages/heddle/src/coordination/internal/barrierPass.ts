@@ -147,8 +147,12 @@ export const pass = (wish: Wish): Effect.Effect<void, BarrierError> => {
   const timeout = Effect.suspend(() =>
     Effect.fail(new LeaseTimeout({ resource: prefix.slice(0, -1), waitedMillis: waitFor }))
   )
-  return bounded(way, waitFor, timeout).pipe(
-    Effect.catchTag("LeaseLost", () => Effect.fail(broken())),
-    Effect.onExit((exit) => counted(store.backend, outcomeOf(exit)))
+  const passed = Effect.catchTag(bounded(way, waitFor, timeout), "LeaseLost", () => Effect.fail(broken()))
+  return Effect.withFiber((fiber) =>
+    Effect.onExitPrimitive(passed, (exit) => {
+      const { backend } = store
+      counted(backend, () => ({ backend }))(fiber.context, outcomeOf(exit))
+      return undefined
+    })
   )
 }

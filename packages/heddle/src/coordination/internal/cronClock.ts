@@ -7,6 +7,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { traced } from "../../internal/traced.ts"
 import type { CronError, Needs, Tick } from "../Cron.ts"
 import type { InvalidKey, Undecodable } from "../KvEntry.ts"
 import { KvStore } from "../KvStore.ts"
@@ -15,7 +16,6 @@ import { LeaseStore } from "../LeaseStore.ts"
 import type { CronRequest } from "./cronRequest.ts"
 import { leading } from "./electionRun.ts"
 import { TypedKv } from "./kvTyped.ts"
-import { traced } from "./traced.ts"
 
 /**
  * The last tick that was begun, and the term of the process that leads. Nobody of an earlier term writes it any more: so a

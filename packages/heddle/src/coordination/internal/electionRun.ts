@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
+import { traced } from "../../internal/traced.ts"
 import type { CampaignError, CampaignOptions, Leadership } from "../LeaderElection.ts"
 import type { ClaimRequest, Restore, StoreUnavailable } from "../Lease.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
 import { backOff } from "./following.ts"
 import { type Counts, Tenure } from "./Tenure.ts"
-import { traced } from "./traced.ts"
 
 type Store = LeaseStore["Service"]
 

@@ -1,11 +1,12 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import { type Counting, outcomes } from "./outcomes.ts"
 
-const writes = Metric.counter("heddle_kv_writes_total", {
-  description: "Writes of typed values, by what became of them",
-  incremental: true
-})
+const writes = outcomes<"made" | "conflict" | "error">(
+  "heddle_kv_writes_total",
+  "Writes of typed values, by what became of them"
+)
 const undecodable = Metric.counter("heddle_kv_undecodable_total", {
   description: "Values that were read and could not be decoded",
   incremental: true
@@ -17,7 +18,7 @@ const missed = Metric.counter("heddle_kv_missed_total", {
 
 /** The series of one namespace on one backend. */
 export interface KvMetrics {
-  readonly written: (outcome: "made" | "conflict" | "error") => Effect.Effect<void>
+  readonly written: Counting<"made" | "conflict" | "error">
   readonly undecodable: Effect.Effect<void>
   readonly missed: Effect.Effect<void>
 }
@@ -26,10 +27,8 @@ export const kvMetrics = (backend: string, namespace: string): KvMetrics => {
   const labels = { backend, namespace }
   const count = (metric: Metric.Metric<number, unknown>) =>
     Effect.contextWith((context: Context.Context<never>) => Effect.sync(() => metric.updateUnsafe(1, context)))
-  const written = (outcome: string) => count(Metric.withAttributes(writes, { ...labels, outcome }))
-  const outcomes = { made: written("made"), conflict: written("conflict"), error: written("error") }
   return {
-    written: (outcome) => outcomes[outcome],
+    written: writes(`${backend} ${namespace}`, () => labels),
     undecodable: count(Metric.withAttributes(undecodable, labels)),
     missed: count(Metric.withAttributes(missed, labels))
   }

@@ -1,7 +1,10 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { traced } from "../../internal/traced.ts"
 import type { Change, Entry, Kv, ModifyOptions, Options, Page } from "../Kv.ts"
 import type { Conflict, Entry as Raw, PutOptions, Undecodable } from "../KvEntry.ts"
 import { InvalidKey } from "../KvEntry.ts"
@@ -11,7 +14,6 @@ import { follow, typed } from "./kvChanges.ts"
 import { type KvCodec, kvCodec } from "./kvCodec.ts"
 import { type KvMetrics, kvMetrics } from "./kvMetrics.ts"
 import { checkText } from "./kvRequest.ts"
-import { traced } from "./traced.ts"
 
 type Store = KvStore["Service"]
 
@@ -30,10 +32,10 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   }
 
   readonly get = (key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, KvStore | RD> =>
-    this.on("get", key, (store) => this.read(store, key))
+    this.on("Kv.get", key, (store) => this.read(store, key))
 
   readonly entries = (options: RangeOptions = {}): Effect.Effect<Page<A>, ReadError, KvStore | RD> =>
-    this.on("entries", options.after, (store) =>
+    this.on("Kv.entries", options.after, (store) =>
       Effect.gen({ self: this }, function*() {
         const after = options.after === undefined ? undefined : this.prefix + options.after
         const range = yield* store.range(this.prefix, { ...options, after })
@@ -43,7 +45,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
 
   readonly put = (key: string, value: A, options?: PutOptions): Effect.Effect<bigint, WriteError, KvStore | RE> =>
     this.on(
-      "put",
+      "Kv.put",
       key,
       (store) =>
         Effect.flatMap(
@@ -53,7 +55,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     )
 
   readonly delete = (key: string): Effect.Effect<boolean, ReadError, KvStore> =>
-    this.on("delete", key, (store) => this.counted(store, store.delete(this.prefix + key)))
+    this.on("Kv.delete", key, (store) => this.counted(store, store.delete(this.prefix + key)))
 
   readonly compareAndSet = (
     key: string,
@@ -61,14 +63,14 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     value: A,
     options?: PutOptions
   ): Effect.Effect<bigint, Conflict | WriteError, KvStore | RE> =>
-    this.on("compareAndSet", key, (store) => this.set(store, key, expected, value, options))
+    this.on("Kv.compareAndSet", key, (store) => this.set(store, key, expected, value, options))
 
   readonly modify = <B, E, R>(
     key: string,
     f: (current: Option.Option<A>) => Effect.Effect<readonly [result: B, next: Option.Option<A>], E, R>,
     { retries = 64, ...options }: ModifyOptions = {}
   ): Effect.Effect<B, E | Conflict | Undecodable | WriteError, KvStore | RD | RE | R> =>
-    this.on("modify", key, (store) =>
+    this.on("Kv.modify", key, (store) =>
       retried(retries, () =>
         Effect.flatMap(this.read(store, key), (entry) => {
           const current = Option.map(entry, ({ value }) => value)
@@ -87,7 +89,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     key: string,
     value: A
   ): Effect.Effect<Entry<A>, Conflict | Undecodable | WriteError, KvStore | RD | RE> =>
-    this.on("propose", key, (store) =>
+    this.on("Kv.propose", key, (store) =>
       retried(64, () =>
         Effect.map(
           this.read(store, key),
@@ -104,7 +106,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   get changes(): Stream.Stream<Change<A>, ReadError, KvStore | RD> {
     return Stream.unwrap(
       this.on(
-        "changes",
+        "Kv.changes",
         undefined,
         (store) => Effect.succeed(follow(this.view(store), { key: this.prefix, prefix: true }))
       )
@@ -113,7 +115,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
 
   readonly watch = (key: string): Stream.Stream<Change<A>, ReadError, KvStore | RD> =>
     Stream.unwrap(
-      this.on("watch", key, (store) =>
+      this.on("Kv.watch", key, (store) =>
         Effect.succeed(follow(this.view(store), { key: this.prefix + key, prefix: false })))
     )
 
@@ -126,7 +128,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     return Effect.flatMap(KvStore, (store): Effect.Effect<B, E | InvalidKey, R> => {
       const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
       return wrong === undefined
-        ? traced(`Kv.${name}`, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, run(store))
+        ? traced(name, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, run(store))
         : Effect.fail(wrong)
     })
   }
@@ -173,9 +175,15 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     write: Effect.Effect<B, E>
   ): Effect.Effect<B, E> {
     const { written } = this.metricsOf(store)
-    return Effect.tapError(
-      Effect.tap(write, written("made")),
-      ({ _tag }) => written(_tag === "Conflict" ? "conflict" : "error")
+    return Effect.withFiber((fiber) =>
+      Effect.onExitPrimitive(write, (exit) => {
+        if (Exit.isSuccess(exit)) written(fiber.context, "made")
+        else {
+          const error = Cause.findErrorOption(exit.cause)
+          if (Option.isSome(error)) written(fiber.context, error.value._tag === "Conflict" ? "conflict" : "error")
+        }
+        return undefined
+      })
     )
   }
 

@@ -2,8 +2,8 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import { CurrentObserver, type Turn, waitFor, within as underTurn } from "../../internal/Contended.ts"
+import { CurrentObserver, CurrentTurn, type Turn, within as underTurn } from "../../internal/Contended.ts"
+import { isTraced } from "../../internal/traced.ts"
 import { monotonic } from "../Alarm.ts"
 import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, Lease, LeaseLost, LimitMismatch, StoreUnavailable, TryClaimError } from "../Lease.ts"
@@ -12,7 +12,6 @@ import type { Door } from "./leaseDoor.ts"
 import { CurrentHeld, findHeld } from "./lockHeld.ts"
 import type { Held } from "./lockHeld.ts"
 import type { Family, LockMetrics, Outcome } from "./lockMetrics.ts"
-import { isTraced } from "./traced.ts"
 
 type Store = LeaseStore["Service"]
 
@@ -73,7 +72,12 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
           ? Effect.andThen(Effect.annotateCurrentSpan(`heddle.${family.noun}.token`, String(lease.token)), under)
           : under
       }
-      const bare = hold(fiber, family.of(store, call.label), door, now, section, call, store)
+      const observer = fiber.getRef(CurrentObserver)
+      const turnOf = observer === undefined ? undefined : () => {
+        const what = { kind: family.noun, name: nameIn(call), title: key, owner: store, key: `${family.noun}/${key}` }
+        return observer.wait(what, fiber, fiber.getRef(CurrentTurn))
+      }
+      const bare = hold(family.of(fiber.context, store.backend, call.label), door, now, section, call, turnOf)
       const run = traced
         ? Effect.withSpan(bare, call.name, {
           attributes: { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
@@ -83,46 +87,34 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
     })
   )
 
-type What = Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
-
-const turnOf = (
-  fiber: Fiber.Fiber<unknown, unknown>,
-  what: What,
-  owner: Store
-): Turn | undefined => {
-  if (fiber.getRef(CurrentObserver) === undefined) return undefined
-  const { family: { noun }, key } = what
-  return waitFor({ kind: noun, name: nameIn(what), title: key, owner, key: `${noun}/${key}` }, fiber)
-}
-
 /** As reports on contention name it: a read-write lock's label is the mode, and not a name. */
-const nameIn = ({ family, key, label }: What) =>
-  label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
+const nameIn = (
+  { family, key, label }: Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
+) => label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
 
 const hold = <A, E, R, A2, E2, E3>(
-  fiber: Fiber.Fiber<unknown, unknown>,
   metrics: LockMetrics,
   door: Door,
   now: () => number,
   section: (lease: Lease) => Effect.Effect<A, E, R>,
-  call: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused"> & What,
-  store: Store
+  { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">,
+  turnOf: (() => Turn) | undefined
 ): Effect.Effect<A | A2, E | E2 | E3 | LeaseLost | StoreUnavailable, R> =>
   Effect.uninterruptibleMask((restore) => {
     const start = now()
-    const turn = turnOf(fiber, call, store)
+    const turn = turnOf?.()
     const ended = (outcome: Outcome) => {
       turn?.left()
-      metrics.waited(now() - start, fiber.context)
-      metrics.ended(outcome, fiber.context)
+      metrics.waited((now() - start) / 1000)
+      metrics.ended(outcome)
     }
     const within = (lease: Lease | undefined): Effect.Effect<A | A2, E | E2 | LeaseLost | StoreUnavailable, R> => {
       if (lease === undefined) {
         ended("contended")
-        return call.refused
+        return refused
       }
       const since = now()
-      metrics.waited(since - start, fiber.context)
+      metrics.waited((since - start) / 1000)
       turn?.entered()
       return Effect.onExit(restore(Effect.suspend(() => lease.run(underTurn(turn, section(lease))))), () => {
         const left = now()
@@ -130,14 +122,14 @@ const hold = <A, E, R, A2, E2, E3>(
         // Before the books are kept: others wait for it.
         const rest = door.leave(lease)
         turn?.left()
-        metrics.held(left - since, fiber.context)
-        metrics.ended(outcome, fiber.context)
+        metrics.held((left - since) / 1000)
+        metrics.ended(outcome)
         return rest
       })
     }
     const without = (cause: Cause.Cause<ClaimError>) => {
       ended(outcomeOf(cause))
-      return call.failed(cause)
+      return failed(cause)
     }
     return Effect.matchCauseEffect(door.enter(restore), { onFailure: without, onSuccess: within })
   })

@@ -1,6 +1,7 @@
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
-import type { LeaseStore } from "../LeaseStore.ts"
+import { Buckets } from "../../internal/Buckets.ts"
+import { readBy, type SeriesOf, seriesOf } from "../../internal/seriesOf.ts"
 
 /**
  * How an attempt ended, counted once an attempt: a section that failed by itself still had the lock (`success`), and a
@@ -8,63 +9,60 @@ import type { LeaseStore } from "../LeaseStore.ts"
  */
 export type Outcome = "success" | "timeout" | "contended" | "error" | "lost"
 
+/** Counts in plain numbers, which a registry reads when somebody looks: a series is there from its first time on. Seconds. */
 export interface LockMetrics {
-  readonly waited: (millis: number, context: Context.Context<never>) => void
-  readonly held: (millis: number, context: Context.Context<never>) => void
-  readonly ended: (outcome: Outcome, context: Context.Context<never>) => void
+  readonly waited: (seconds: number) => void
+  readonly held: (seconds: number) => void
+  readonly ended: (outcome: Outcome) => void
 }
-
-type Store = LeaseStore["Service"]
 
 /** The metrics of one pattern: how often, how long waited for, how long held. */
 export interface Family {
   /** As its metrics and the attributes of its spans name it. */
   readonly noun: string
-  /** The series of a store and a label. It is made once: attributes given per update cost five times as much. */
-  readonly of: (store: Store, label: string | undefined) => LockMetrics
+  /** The series of a backend and a label. */
+  readonly of: (context: Context.Context<never>, backend: string, label: string | undefined) => LockMetrics
 }
 
 const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
 
 /** `what` is what is taken, as the descriptions name it; `labelled` is the label's name beside the backend. */
 export const family = (noun: string, what: string, labelled: string): Family => {
-  const acquisitions = Metric.counter(`heddle_${noun}_acquisitions_total`, {
-    description: `Attempts to take ${what}, by how they ended`,
-    incremental: true
-  })
-  const waits = Metric.histogram(`heddle_${noun}_wait_seconds`, {
-    description: `How long attempts waited for ${what}, whatever came of it`,
-    boundaries
-  })
-  const holds = Metric.histogram(`heddle_${noun}_hold_seconds`, {
-    description: `How long holds of ${what} lasted`,
-    boundaries
-  })
-  const make = ({ backend }: Store, label: string | undefined): LockMetrics => {
+  const make = (context: Context.Context<never>, backend: string, label: string | undefined): LockMetrics => {
     const labels = label === undefined ? { backend } : { backend, [labelled]: label }
-    const count = (outcome: Outcome) => Metric.withAttributes(acquisitions, { ...labels, outcome })
-    const outcomes = {
-      success: count("success"),
-      timeout: count("timeout"),
-      contended: count("contended"),
-      error: count("error"),
-      lost: count("lost")
+    const times = (id: string, description: string) => {
+      const buckets = new Buckets(boundaries)
+      const metric = Metric.histogram(id, { description, boundaries, attributes: labels })
+      let known = false
+      return (seconds: number) => {
+        buckets.add(seconds)
+        if (known) return
+        known = true
+        Metric.registerUnsafe(metric, context, readBy(() => buckets.state))
+      }
     }
-    const wait = Metric.withAttributes(waits, labels)
-    const hold = Metric.withAttributes(holds, labels)
+    const counts = { success: 0, timeout: 0, contended: 0, error: 0, lost: 0 }
+    const known = (outcome: Outcome) => {
+      const metric = Metric.counter(`heddle_${noun}_acquisitions_total`, {
+        description: `Attempts to take ${what}, by how they ended`,
+        incremental: true,
+        attributes: { ...labels, outcome }
+      })
+      Metric.registerUnsafe(metric, context, readBy(() => ({ count: counts[outcome], incremental: true })))
+    }
     return {
-      waited: (millis, context) => wait.updateUnsafe(millis / 1000, context),
-      held: (millis, context) => hold.updateUnsafe(millis / 1000, context),
-      ended: (outcome, context) => outcomes[outcome].updateUnsafe(1, context)
+      waited: times(`heddle_${noun}_wait_seconds`, `How long attempts waited for ${what}, whatever came of it`),
+      held: times(`heddle_${noun}_hold_seconds`, `How long holds of ${what} lasted`),
+      ended: (outcome) => {
+        if (counts[outcome]++ === 0) known(outcome)
+      }
     }
   }
-  const all = new WeakMap<Store, Map<string | undefined, LockMetrics>>()
-  const of = (store: Store, label: string | undefined): LockMetrics => {
-    let series = all.get(store)
-    if (series === undefined) all.set(store, series = new Map())
-    let found = series.get(label)
-    if (found === undefined) series.set(label, found = make(store, label))
-    return found
+  const all = new Map<string, SeriesOf<string | undefined, LockMetrics>>()
+  const of: Family["of"] = (context, backend, label) => {
+    let find = all.get(backend)
+    if (find === undefined) all.set(backend, find = seriesOf())
+    return find(context, label, () => make(context, backend, label))
   }
   return { noun, of }
 }

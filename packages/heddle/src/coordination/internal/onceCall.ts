@@ -1,5 +1,5 @@
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -191,7 +191,11 @@ class Call<A, E, R, RD, RE> {
 }
 
 export const call = <A, E, R, RD, RE>(wish: Wish<A, E, R, RD, RE>): Effect.Effect<A, E | OnceError, R | RD | RE> =>
-  Effect.clockWith((clock: Clock.Clock) => {
-    const call = new Call(wish, monotonic(clock))
-    return Effect.onExit(call.look, () => Effect.suspend(() => counted(wish.store.backend, call.outcome)))
+  Effect.withFiber((fiber) => {
+    const call = new Call(wish, monotonic(fiber.getRef(Clock.Clock)))
+    return Effect.onExitPrimitive(call.look, () => {
+      const { backend } = wish.store
+      counted(backend, () => ({ backend }))(fiber.context, call.outcome)
+      return undefined
+    })
   })

@@ -6,8 +6,9 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Record from "effect/Record"
+import { Buckets } from "../../internal/Buckets.ts"
 import { monotonic } from "../../internal/monotonic.ts"
-import { Buckets } from "./Buckets.ts"
+import { readBy, seriesOf } from "../../internal/seriesOf.ts"
 
 /** What a pattern of flow can count: the words are the same for all of them. */
 const kinds = {
@@ -74,17 +75,17 @@ export const family = <K extends Count>(
   const times = (what: string, description: string, attributes: Attributes, at: Context.Context<never>): Buckets => {
     const buckets = new Buckets(boundaries)
     const metric = Metric.histogram(`heddle_${noun}_${what}_seconds`, { description, boundaries, attributes })
-    Metric.registerUnsafe(metric, at, read(() => buckets.state))
+    Metric.registerUnsafe(metric, at, readBy(() => buckets.state))
     return buckets
   }
   const register = (name: K, counts: Counts<K>, attributes: Attributes, at: Context.Context<never>) => {
     const description = counted[name]
     if (kinds[name] === "gauge") {
       const metric = Metric.gauge(`heddle_${noun}_${name}`, { description, attributes })
-      Metric.registerUnsafe(metric, at, read(() => ({ value: counts[name] })))
+      Metric.registerUnsafe(metric, at, readBy(() => ({ value: counts[name] })))
     } else {
       const metric = Metric.counter(`heddle_${noun}_${name}_total`, { description, attributes, incremental: true })
-      Metric.registerUnsafe(metric, at, read(() => ({ count: counts[name], incremental: true })))
+      Metric.registerUnsafe(metric, at, readBy(() => ({ count: counts[name], incremental: true })))
     }
   }
   const make = (context: Context.Context<never>, labels: Labels): Series<K> => {
@@ -99,14 +100,9 @@ export const family = <K extends Count>(
       wait: waits === undefined ? undefined : times("wait", waits, attributes, context)
     }
   }
-  const all = new WeakMap<Metric.MetricRegistry, Map<string, Series<K>>>()
+  const find = seriesOf<string, Series<K>>()
   const of = (context: Context.Context<never>, labels: Labels): Tally<K> => {
-    const registry = Context.get(context, Metric.MetricRegistry)
-    let series = all.get(registry)
-    if (series === undefined) all.set(registry, series = new Map())
-    const key = JSON.stringify([labels, Context.get(context, Metric.CurrentMetricAttributes)])
-    let found = series.get(key)
-    if (found === undefined) series.set(key, found = make(context, labels))
+    const found = find(context, keyOf(labels), () => make(context, labels))
     const { counts, latency, wait } = found
     if (latency === undefined) return { counts, latency, waited: undefined }
     const now = monotonic(Context.get(context, Clock.Clock))
@@ -119,6 +115,15 @@ export const family = <K extends Count>(
   return { of }
 }
 
+const keyOf = (labels: Labels): string => {
+  let key = ""
+  for (const label in labels) {
+    const value = labels[label]
+    if (value !== undefined) key += `${label} ${value.length} ${value}`
+  }
+  return key
+}
+
 type Attributes = { [label: string]: string }
 
 interface Series<K extends Count> {
@@ -126,5 +131,3 @@ interface Series<K extends Count> {
   readonly latency: Buckets | undefined
   readonly wait: Buckets | undefined
 }
-
-const read = <State>(get: () => State) => ({ get, update: () => {}, modify: () => {} })

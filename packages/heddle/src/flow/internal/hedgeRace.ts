@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import { monotonic } from "../../internal/monotonic.ts"
+import { traced } from "../../internal/traced.ts"
 import type { Tally } from "./flowMetrics.ts"
 import { family } from "./flowMetrics.ts"
 import { Timer } from "./Timer.ts"
@@ -195,8 +196,7 @@ class Race<A, E, R, F> {
   }
 
   private attempt(index: number, own: Scope.Closeable | undefined): Effect.Effect<void, E, R> {
-    const attributes = { attempt: index + 1 }
-    const effect = Effect.withSpan(this.plan.attempt(index), "Hedge.attempt", { attributes, captureStackTrace: false })
+    const effect = traced("Hedge.attempt", { attempt: index + 1 }, this.plan.attempt(index))
     const scoped: Effect.Effect<A, E, R> = own === undefined ? effect : Effect.provideService(effect, Scope.Scope, own)
     return Effect.asVoid(Effect.onExit(scoped, (exit) => {
       if (Exit.isSuccess(exit) && this.win(index, exit.value, own)) return Effect.void

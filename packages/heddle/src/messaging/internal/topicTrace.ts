@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { isTraced } from "../../coordination/internal/traced.ts"
+import { isTraced } from "../../internal/traced.ts"
 import * as Deadline from "../../resilience/Deadline.ts"
 import type { Headers } from "../Message.ts"
 import { parentOf, traceHeaders } from "./workTrace.ts"

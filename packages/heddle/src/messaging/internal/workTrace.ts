@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
-import { isTraced } from "../../coordination/internal/traced.ts"
+import { isTraced } from "../../internal/traced.ts"
 import type { Claimed, Headers } from "../Job.ts"
 
 /** Where the enqueuing is in a trace, as W3C's header; none where nobody traces. */

@@ -11,4 +11,6 @@ export const traced = <A, E, R>(
   attributes: Record<string, unknown>,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => isTraced(fiber) ? Effect.withSpan(effect, name, { attributes }) : effect)
+  Effect.withFiber((fiber) =>
+    isTraced(fiber) ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) : effect
+  )
