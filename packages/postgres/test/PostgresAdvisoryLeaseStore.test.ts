@@ -400,6 +400,25 @@ describe("a lease store on advisory locks", () => {
       yield* Effect.scoped(store())
     }))
 
+  it.live("a lock that the server does not take back is free all the same: its session ends", () =>
+    Effect.gen(function*() {
+      yield* admin("create role heddle_keeper login")
+      yield* admin(PostgresAdvisoryLeaseStore.sql("kept"))
+      yield* admin("grant usage on schema kept to heddle_keeper")
+      yield* admin("grant all on all tables in schema kept to heddle_keeper")
+      yield* admin("grant all on all sequences in schema kept to heddle_keeper")
+      const one = yield* store({ url: server.url.replace("//postgres@", "//heddle_keeper@"), schema: "kept" })
+      yield* Effect.acquireRelease(
+        admin("revoke execute on function pg_advisory_unlock(int8) from public"),
+        () => admin("grant execute on function pg_advisory_unlock(int8) to public")
+      )
+      const lease = yield* one.claim({ resource: "kept" })
+      assert.match((yield* Effect.flip(lease.release)).message, /does not let this user do that/)
+      const writer = yield* one.claim({ resource: "kept", permits: all, limit: all })
+      assert.match((yield* Effect.flip(writer.shrink(1))).message, /does not let this user do that/)
+      yield* none
+    }))
+
   it.live("works through a pooler of sessions, and on the server's own address beside one of transactions", () =>
     Effect.gen(function*() {
       const sessions = yield* Servers.pgbouncer(server, "session")

@@ -2,6 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease, LeaseBackend } from "heddle/coordination"
+import { AdvisoryCancels } from "./AdvisoryCancels.ts"
 import type { Place } from "./AdvisoryPlace.ts"
 import type { AdvisoryPool } from "./AdvisoryPool.ts"
 import type { AdvisorySession, Taken } from "./AdvisorySession.ts"
@@ -25,10 +26,17 @@ export interface Surroundings {
   readonly failure: (error: SqlError) => Lease.StoreUnavailable
 }
 
-const pause = 50
+/** A statement that waits for a lock on a session, and for whom: what it is granted goes to the first of those like it. */
+interface Wait {
+  readonly session: AdvisorySession
+  place: Place
+  /** An instant at which it was surely not granted yet. */
+  asked: number
+  /** Whether it is being looked for in the server's line. */
+  sought: boolean
+}
 
-/** How many locks are remembered as contended for; all are forgotten when there are more. */
-const most = 10_000
+const pause = 50
 
 /**
  * The claims of one store that wait. Each stands in the server's line with a session of its own; where there are no more
@@ -38,46 +46,43 @@ const most = 10_000
 export class AdvisoryLine {
   private readonly around: Surroundings
   private readonly line: Array<Place> = []
-  private readonly waiting = new Map<AdvisorySession, Place>()
-  /** Sessions whose place was given up, and when they are to be told again. */
-  private readonly cancelling = new Map<AdvisorySession, { at: number; readonly until: number; sent: number }>()
-  /** The place that is on its way into the server's line, by lock. */
-  private readonly entering = new Map<bigint, Place>()
-  /** When each lock was last refused. */
-  private readonly refusals = new Map<bigint, number>()
+  private readonly waiting = new Map<AdvisorySession, Wait>()
+  private readonly cancels: AdvisoryCancels
+  /** Those on their way into the server's line, by lock; they are alike. */
+  private readonly entering = new Map<bigint, Set<Wait>>()
   private beatAt = Infinity
+  private turns = 0
   constructor(around: Surroundings) {
     this.around = around
+    this.cancels = new AdvisoryCancels({
+      ...around,
+      isWaiting: (session) => this.waiting.has(session),
+      onEmpty: (session) => around.pool.release(session)
+    })
   }
 
   enter(place: Place): void {
     place.state = "lined"
+    place.turn = ++this.turns
     this.line.push(place)
     this.schedule()
     this.serve()
   }
 
-  /** The lock was asked for without waiting, and refused. */
-  refuse(number: bigint): void {
-    if (this.refusals.size >= most) this.refusals.clear()
-    this.refusals.set(number, this.around.now())
-  }
-
-  /** Whether a lock that was refused a moment ago can be waited for at once: asking without waiting would be a message for nothing. */
-  isNear(number: bigint): boolean {
-    const at = this.refusals.get(number)
-    if (at === undefined) return false
-    if (this.around.now() - at < this.around.heartbeat) return this.around.pool.hasFree
-    this.refusals.delete(number)
-    return false
-  }
-
-  /** Gives sessions to those who wait for one: for each lock one at a time, so that they come into its line in order. */
+  /**
+   * Gives sessions to those who wait for one. For each lock those who are alike enter its line at once, as the first grant
+   * goes to the first of them; who is not like those ahead waits until they stand there.
+   */
   readonly serve = (): void => {
+    if (this.line.length === 0) return
+    const behind = new Set<bigint>()
     for (const place of this.line.slice()) {
-      const ahead = this.entering.get(place.number)
-      if (ahead !== undefined) {
-        this.seek(ahead)
+      if (behind.has(place.number)) continue
+      const ahead = this.entering.get(place.number) ?? []
+      const [first] = ahead
+      if (first?.place.isLike(place) === false) {
+        behind.add(place.number)
+        this.seekAll(ahead)
         continue
       }
       const session = this.around.pool.waiter()
@@ -89,7 +94,7 @@ export class AdvisoryLine {
     for (const place of this.line) {
       const ahead = this.entering.get(place.number)
       if (ahead === undefined) this.standing(place)
-      else this.seek(ahead)
+      else this.seekAll(ahead)
     }
   }
 
@@ -110,40 +115,34 @@ export class AdvisoryLine {
     const { session, state } = place
     place.state = "over"
     if (state === "lined") this.leaveLine(place)
-    if (state !== "waiting" || session === undefined) return
-    const now = this.around.now()
-    this.cancelling.set(session, { at: now, until: now + this.around.timeout / 2, sent: 0 })
-    this.cancel(session)
+    if (state === "waiting" && session !== undefined) this.cancels.begin(session)
   }
 
-  /** A session has ended: who waited on it stands in line anew, in front. */
+  /** A session has ended: who waited on it stands in line anew, before those who came later. */
   lost(session: AdvisorySession): void {
-    this.cancelling.delete(session)
-    const place = this.waiting.get(session)
+    this.cancels.forget(session)
+    const wait = this.waiting.get(session)
+    if (wait === undefined) return
     this.waiting.delete(session)
-    if (place === undefined) return
+    const { place } = wait
     if (place.state === "waiting") {
       place.state = "lined"
       place.session = undefined
-      this.line.unshift(place)
+      const at = this.line.findIndex(({ turn }) => turn > place.turn)
+      this.line.splice(at < 0 ? this.line.length : at, 0, place)
     }
-    if (this.entering.get(place.number) === place) this.entering.delete(place.number)
+    this.entered(wait)
     this.serve()
   }
 
   /** Does what is due, and answers when to look next. */
   look(): number {
     const now = this.around.now()
-    let next = Infinity
-    for (const [session, { at, until }] of this.cancelling) {
-      if (until <= now) session.end()
-      else if (at <= now && this.waiting.has(session)) this.cancel(session)
-      next = Math.min(next, at <= now ? now + pause : at)
-    }
+    const next = this.cancels.look()
     this.serve()
     if (this.beatAt <= now) this.beat(now)
-    if (this.line.some(({ failing }) => failing < Infinity)) next = Math.min(next, now + pause)
-    return Math.min(next, this.beatAt)
+    const again = this.line.some(({ failing }) => failing < Infinity) ? now + pause : Infinity
+    return Math.min(next, again, this.beatAt)
   }
 
   private schedule(): void {
@@ -154,12 +153,12 @@ export class AdvisoryLine {
 
   /** Learns who still waits, and tries for those that have no session. */
   private beat(now: number): void {
-    const standing = [...this.waiting].filter(([, { state }]) => state === "waiting")
+    const standing = [...this.waiting.values()].filter(({ place }) => place.state === "waiting")
     this.beatAt = standing.length + this.line.length === 0 ? Infinity : now + this.around.heartbeat
     if (standing.length > 0) {
-      this.around.run(Sql.stillWaiting, [standing.map(([session]) => session.pid)], (rows) => {
+      this.around.run(Sql.stillWaiting, [standing.map(({ session }) => session.pid)], (rows) => {
         const pids = new Set(rows.map(([pid]) => pid))
-        for (const [session, place] of standing) if (pids.has(session.pid)) place.asked = Math.max(place.asked, now)
+        for (const wait of standing) if (pids.has(wait.session.pid)) wait.asked = Math.max(wait.asked, now)
       }, () => {})
     }
     const tried = new Set<bigint>()
@@ -170,7 +169,7 @@ export class AdvisoryLine {
         if (taken === undefined) return
         if (place.state !== "lined") return session.giveBack(place.number, () => {}, () => {})
         this.leaveLine(place)
-        this.grant(place, session, taken.token, proved(taken.sentAt, place.claim.ttl))
+        this.grant({ place, session }, taken.token, proved(taken.sentAt, place.claim.ttl))
       })
     }
   }
@@ -178,47 +177,73 @@ export class AdvisoryLine {
   private stand(place: Place, session: AdvisorySession): void {
     place.state = "waiting"
     place.session = session
-    place.sought = false
     place.failing = Infinity
-    place.asked = this.around.now()
-    this.waiting.set(session, place)
-    this.entering.set(place.number, place)
+    const { mode, number, silence } = place
+    const wait: Wait = { session, place, asked: this.around.now(), sought: false }
+    this.waiting.set(session, wait)
+    const entering = this.entering.get(number)
+    if (entering === undefined) this.entering.set(number, new Set([wait]))
+    else entering.add(wait)
     session.wait(
-      place.number,
-      place.mode,
-      place.silence,
+      number,
+      mode,
+      silence,
       (taken) => {
-        if (place.state !== "waiting" || taken === undefined) this.settled(session)
-        else this.confirm(place, session, taken.token)
-        this.entered(place)
+        if (wait.place.state !== "waiting" || taken === undefined) this.settled(session)
+        else this.confirm(this.inTurn(wait), taken.token)
+        this.entered(wait)
       },
-      (error) => this.failed(place, session, error)
+      (error) => this.failed(wait, error)
     )
   }
 
-  /** Somebody has to know that the place stands in the server's line: it is asked until it does, or no longer waits. */
-  seek(place: Place): void {
-    const { session, sought, standing, state } = place
-    if (sought || standing || session === undefined || state !== "waiting") return
-    place.sought = true
-    this.see(place, session)
+  /** What was granted to a session is for the first of those like it, whichever came into the server's line first. */
+  private inTurn(wait: Wait): Wait {
+    const { place } = wait
+    let first = wait
+    for (const other of this.waiting.values()) {
+      const { state, turn } = other.place
+      if (state === "waiting" && turn < first.place.turn && other.place.isLike(place)) first = other
+    }
+    wait.place = first.place
+    wait.place.session = wait.session
+    first.place = place
+    place.session = first.session
+    return wait
   }
 
-  private see(place: Place, session: AdvisorySession): void {
+  /** Somebody has to know that the place stands in the server's line: it is asked until it does, or no longer waits. */
+  seek({ session }: Place): void {
+    const wait = session === undefined ? undefined : this.waiting.get(session)
+    if (wait !== undefined) this.seekAll([wait])
+  }
+
+  private seekAll(waits: Iterable<Wait>): void {
+    for (const wait of waits) {
+      if (wait.sought || wait.place.state !== "waiting") continue
+      wait.sought = true
+      this.see(wait)
+    }
+  }
+
+  private see(wait: Wait): void {
+    const { session } = wait
     this.around.run(Sql.stillWaiting, [[session.pid]], (rows) => {
-      if (place.state !== "waiting" || place.session !== session) return
-      if (rows.length === 0) return this.see(place, session)
-      this.standing(place)
-      this.entered(place)
+      if (this.waiting.get(session) !== wait || wait.place.state !== "waiting") return
+      if (rows.length === 0) return this.see(wait)
+      this.standing(wait.place)
+      this.entered(wait)
     }, () => {
-      place.sought = false
-      this.entered(place)
+      wait.sought = false
+      this.entered(wait)
     })
   }
 
-  private entered(place: Place): void {
-    if (this.entering.get(place.number) !== place) return
-    this.entering.delete(place.number)
+  private entered(wait: Wait): void {
+    const { number } = wait.place
+    const entering = this.entering.get(number)
+    if (entering?.delete(wait) !== true || entering.size > 0) return
+    this.entering.delete(number)
     this.serve()
   }
 
@@ -229,16 +254,17 @@ export class AdvisoryLine {
   }
 
   /** The lease counts from when it was surely not granted yet; if that was long ago, from a word to the server. */
-  private confirm(place: Place, session: AdvisorySession, token: bigint): void {
-    const until = proved(place.asked, place.claim.ttl)
-    if (until - this.around.now() >= place.claim.ttl / 2) return this.grant(place, session, token, until)
+  private confirm(wait: Wait, token: bigint): void {
+    const { place: { claim }, session } = wait
+    const until = proved(wait.asked, claim.ttl)
+    if (until - this.around.now() >= claim.ttl / 2) return this.grant(wait, token, until)
     session.beat((sentAt) => {
-      if (place.state !== "waiting") return this.settled(session)
-      this.grant(place, session, token, proved(sentAt, place.claim.ttl))
-    }, () => {})
+      if (wait.place.state !== "waiting") return this.settled(session)
+      this.grant(wait, token, proved(sentAt, wait.place.claim.ttl))
+    }, (error) => this.failed(wait, error))
   }
 
-  private grant(place: Place, session: AdvisorySession, token: bigint, until: number): void {
+  private grant({ place, session }: Pick<Wait, "place" | "session">, token: bigint, until: number): void {
     this.waiting.delete(session)
     place.state = "held"
     place.session = session
@@ -249,11 +275,11 @@ export class AdvisoryLine {
     Deferred.doneUnsafe(place.granted, Effect.succeed(granted))
   }
 
-  private failed(place: Place, session: AdvisorySession, error: SqlError): void {
+  private failed(wait: Wait, error: SqlError): void {
     if (error.reason._tag === "ConnectionError") return
-    if (place.state === "waiting") this.fail(place, this.around.failure(error))
-    this.settled(session)
-    this.entered(place)
+    if (wait.place.state === "waiting") this.fail(wait.place, this.around.failure(error))
+    this.settled(wait.session)
+    this.entered(wait)
   }
 
   private fail(place: Place, error: Lease.StoreUnavailable): void {
@@ -262,31 +288,9 @@ export class AdvisoryLine {
     Deferred.doneUnsafe(place.granted, Effect.fail(error))
   }
 
-  /** Nobody waits on the session any more. Its statement may have been granted, also if it was cancelled. */
   private settled(session: AdvisorySession): void {
     this.waiting.delete(session)
-    this.clear(session)
-  }
-
-  private cancel(session: AdvisorySession): void {
-    const state = this.cancelling.get(session)
-    if (state === undefined) return
-    state.at = this.around.now() + pause
-    state.sent++
-    this.around.ring(state.at)
-    const answered = () => {
-      state.sent--
-      if (!this.waiting.has(session)) this.clear(session)
-    }
-    this.around.run("select pg_cancel_backend($1)", [session.pid], answered, answered)
-  }
-
-  /** Once no cancellation is on its way any more, the session is emptied and free for the next. */
-  private clear(session: AdvisorySession): void {
-    const state = this.cancelling.get(session)
-    if (state !== undefined && state.sent > 0) return
-    this.cancelling.delete(session)
-    session.giveAllBack(() => this.around.pool.release(session), () => session.end())
+    this.cancels.empty(session)
   }
 
   private leaveLine(place: Place): void {

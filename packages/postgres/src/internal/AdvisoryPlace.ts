@@ -25,14 +25,12 @@ export class Place {
   state: "asking" | "lined" | "waiting" | "held" | "over" = "asking"
   session: AdvisorySession | undefined
   token = 0n
+  /** When it came into the line, beside others. */
+  turn = 0
   /** Since when it waits, then since when it holds. */
   since: number
-  /** An instant at which it was surely not granted yet. */
-  asked: number
   /** Whether it is known to stand in the server's line, or stands here because there are no more sessions. */
   standing = false
-  /** Whether it is being looked for in the server's line. */
-  sought = false
   /** Since when no session to wait on could be had. */
   failing = Infinity
   constructor(
@@ -49,7 +47,11 @@ export class Place {
     this.silence = silenceOf(claim.ttl)
     this.answer = answer
     this.since = now
-    this.asked = now
     this.deadline = now + timeout
+  }
+
+  /** Whether what the one is granted serves the other as well. */
+  isLike({ mode, number, silence }: Place): boolean {
+    return number === this.number && mode === this.mode && silence === this.silence
   }
 }

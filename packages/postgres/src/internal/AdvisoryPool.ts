@@ -176,6 +176,8 @@ export class AdvisoryPool {
           (cause) => Scope.close(own, Exit.failCause(cause))
         )
         this.all.set(session, own)
+        // First, as the session may have ended already.
+        opened(session)
         fork(Effect.map(session.closed, () => {
           if (!this.all.has(session)) {
             return
@@ -183,7 +185,6 @@ export class AdvisoryPool {
           this.close(session)
           onClosed(session)
         }))
-        opened(session)
       }).pipe(Effect.catch((error) => Effect.sync(() => failed(error))))
     )
   }

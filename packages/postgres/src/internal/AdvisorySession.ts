@@ -1,16 +1,17 @@
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Mode } from "./advisoryKeys.ts"
 import { halvesOf } from "./advisoryKeys.ts"
-import * as Sql from "./advisorySql.ts"
-import type { Rows } from "./Link.ts"
+import type { Statements } from "./advisorySql.ts"
 import type { Session } from "./Session.ts"
+import type { Statement } from "./Statement.ts"
+import type { Executor } from "./Wire.ts"
 
 /** What a session needs of its surroundings. */
 export interface Surroundings {
-  readonly names: Sql.Names
+  readonly statements: Statements
+  readonly executor: Executor
   readonly now: () => number
-  readonly fork: (effect: Effect.Effect<void>) => void
 }
 
 /** A lock that was granted: the statement was sent at `sentAt`, a monotonic instant (ms). */
@@ -60,13 +61,12 @@ export class AdvisorySession {
   /** Takes the lock if it is free. */
   take(number: bigint, mode: Mode, silence: number, done: Done<Taken | undefined>, failed: Done<SqlError>): void {
     const again = this.held.has(number)
-    const { names } = this.around
+    const { statements } = this.around
     this.listenFor(silence)
     this.note(number, mode)
     this.granting(
-      again ? Sql.takeAgain(names) : Sql.take(names, mode),
+      again ? statements.takeAgain : statements.take[mode],
       again ? [number, ...halvesOf(number)] : [number],
-      0,
       (taken) => {
         if (taken === undefined) this.forget(number)
         done(taken)
@@ -79,32 +79,32 @@ export class AdvisorySession {
   wait(number: bigint, mode: Mode, silence: number, done: Done<Taken | undefined>, failed: Done<SqlError>): void {
     this.listenFor(silence)
     this.note(number, mode)
-    this.granting(Sql.wait(this.around.names, mode), [number], 1, done, failed)
+    this.granting(this.around.statements.wait[mode], [number], done, failed)
   }
 
   giveBack(number: bigint, done: () => void, failed: Done<SqlError>): void {
     const mode = this.held.get(number)?.mode
     if (mode === undefined) return done()
     this.forget(number)
-    this.run(Sql.giveBack(mode), [number], done, failed)
+    this.run(this.around.statements.giveBack[mode], [number], done, this.orEnd(failed))
   }
 
   giveAllBack(done: () => void, failed: Done<SqlError>): void {
     this.held.clear()
     this.emptySince = this.around.now()
-    this.run(Sql.giveAllBack, [], done, failed)
+    this.run(this.around.statements.giveAllBack, [], done, failed)
   }
 
   /** Makes an exclusive lock a shared one. */
   downgrade(number: bigint, done: () => void, failed: Done<SqlError>): void {
     this.held.set(number, { mode: "shared", count: 1 })
-    this.run(Sql.downgrade, [number], done, failed)
+    this.run(this.around.statements.downgrade, [number], done, this.orEnd(failed))
   }
 
   /** Tells the server that this end lives; answers when that was sent. */
   beat(done: Done<number>, failed: Done<SqlError>): void {
     const sentAt = this.around.now()
-    this.run("select 1", [], () => done(sentAt), failed)
+    this.run(this.around.statements.beat, [], () => done(sentAt), failed)
   }
 
   /** Lets an empty session be silent for ever. */
@@ -118,23 +118,29 @@ export class AdvisorySession {
   }
 
   private granting(
-    sql: string,
-    params: ReadonlyArray<unknown>,
-    column: number,
+    statement: Statement,
+    numbers: ReadonlyArray<bigint>,
     done: Done<Taken | undefined>,
     failed: Done<SqlError>
   ): void {
     const sentAt = this.around.now()
-    this.run(sql, params, ([row]) => {
-      const drawn = row?.[column]
-      done(typeof drawn === "bigint" ? { token: this.timeline * timelineSpan + drawn, sentAt } : undefined)
+    this.run(statement, numbers, (drawn) => {
+      done(drawn === undefined ? undefined : { token: this.timeline * timelineSpan + drawn, sentAt })
     }, failed)
   }
 
   private listenFor(silence: number): void {
     if (this.silence === silence) return
     this.silence = silence
-    this.run(Sql.silence, [String(silence)], () => {}, () => {})
+    this.run(this.around.statements.silence, [BigInt(silence)], () => {}, this.orEnd(() => {}))
+  }
+
+  /** A session that has more than it is known to have, or may be silent for longer than its leases last, must not live on. */
+  private orEnd(failed: Done<SqlError>): Done<SqlError> {
+    return (error) => {
+      this.end()
+      failed(error)
+    }
   }
 
   private note(number: bigint, mode: Mode): void {
@@ -151,9 +157,12 @@ export class AdvisorySession {
     if (this.held.size === 0) this.emptySince = this.around.now()
   }
 
-  private run(sql: string, params: ReadonlyArray<unknown>, done: Done<Rows>, failed: Done<SqlError>): void {
-    this.around.fork(
-      Effect.match(this.session.connection.queryValues(sql, params), { onSuccess: done, onFailure: failed })
-    )
+  private run(
+    statement: Statement,
+    numbers: ReadonlyArray<bigint>,
+    done: Done<bigint | undefined>,
+    failed: Done<SqlError>
+  ): void {
+    this.around.executor.run(statement, numbers, done, failed)
   }
 }

@@ -1,5 +1,6 @@
 import type { Mode } from "./advisoryKeys.ts"
 import { literal, quoted, schemaSql } from "./leaseSql.ts"
+import { Statement } from "./Statement.ts"
 
 /** The sequence that tokens are from, and what is told of locks in the schema. */
 export interface Names {
@@ -38,32 +39,63 @@ select pg_backend_pid(), ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))
   set_config('tcp_keepalives_count', '3', false), set_config('idle_session_timeout', '0', false),
   set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)`
 
-/** Ends the session when it has been silent for so long (ms; 0: never), unless it waits for a lock. */
-export const silence = "select set_config('idle_session_timeout', $1, false)"
-
 const suffix = (mode: Mode): string => mode === "shared" ? "_shared" : ""
 
-/** Takes a lock if it is free: its number in the sequence, or null. */
-export const take = ({ fence }: Names, mode: Mode): string =>
-  `select case when pg_try_advisory_lock${suffix(mode)}($1) then nextval('${fence}') end`
+/** What a session that holds locks is asked. A lock's number comes first; what is answered is a number of the sequence. */
+export interface Statements {
+  /** Ends the session when it has been silent for so long (ms; 0: never), unless it waits for a lock. */
+  readonly silence: Statement
+  readonly beat: Statement
+  /** Takes a lock if it is free: its number in the sequence, or null. */
+  readonly take: Readonly<Record<Mode, Statement>>
+  /** Takes a shared lock that the session has already, if nobody waits for it: the server would not ask. */
+  readonly takeAgain: Statement
+  /** Waits for a lock in the server's line, and takes it: its number in the sequence, which is drawn last. */
+  readonly wait: Readonly<Record<Mode, Statement>>
+  readonly giveBack: Readonly<Record<Mode, Statement>>
+  readonly giveAllBack: Statement
+  /** Makes an exclusive lock a shared one: at no moment is it neither. */
+  readonly downgrade: Statement
+}
 
-/** Takes a shared lock that the session has already, if nobody waits for it: the server would not ask. */
-export const takeAgain = ({ fence }: Names): string =>
-  `select case when not exists (
+export const statementsOf = ({ fence }: Names): Statements => {
+  const take = (mode: Mode) =>
+    new Statement(
+      `take${suffix(mode)}`,
+      `select case when pg_try_advisory_lock${suffix(mode)}($1) then nextval('${fence}') end`,
+      1,
+      0
+    )
+  const wait = (mode: Mode) =>
+    new Statement(
+      `wait${suffix(mode)}`,
+      `select pg_advisory_lock${suffix(mode)}($1)::text, nextval('${fence}')`,
+      1,
+      1
+    )
+  const giveBack = (mode: Mode) =>
+    new Statement(`give_back${suffix(mode)}`, `select pg_advisory_unlock${suffix(mode)}($1)`, 1)
+  const both = (of: (mode: Mode) => Statement) => ({ exclusive: of("exclusive"), shared: of("shared") })
+  return {
+    silence: new Statement("silence", "select set_config('idle_session_timeout', $1::text, false)", 1),
+    beat: new Statement("beat", "select 1", 0),
+    take: both(take),
+    takeAgain: new Statement(
+      "take_again",
+      `select case when not exists (
     select from pg_locks l where l.locktype = 'advisory' and not l.granted and l.objsubid = 1
       and l.classid::int8 = $2 and l.objid::int8 = $3
       and l.database = (select d.oid from pg_database d where d.datname = current_database())
-  ) and pg_try_advisory_lock_shared($1) then nextval('${fence}') end`
-
-/** Waits for a lock in the server's line, and takes it: its number in the sequence, which is drawn last. */
-export const wait = ({ fence }: Names, mode: Mode): string =>
-  `select pg_advisory_lock${suffix(mode)}($1)::text, nextval('${fence}')`
-
-export const giveBack = (mode: Mode): string => `select pg_advisory_unlock${suffix(mode)}($1)`
-export const giveAllBack = "select pg_advisory_unlock_all()::text"
-
-/** Makes an exclusive lock a shared one: at no moment is it neither. */
-export const downgrade = "select pg_advisory_lock_shared($1)::text, pg_advisory_unlock($1)"
+  ) and pg_try_advisory_lock_shared($1) then nextval('${fence}') end`,
+      3,
+      0
+    ),
+    wait: both(wait),
+    giveBack: both(giveBack),
+    giveAllBack: new Statement("give_all_back", "select pg_advisory_unlock_all()::text", 0),
+    downgrade: new Statement("downgrade", "select pg_advisory_lock_shared($1)::text, pg_advisory_unlock($1)", 1)
+  }
+}
 
 /** Forgets names that nobody has used for long. */
 export const prune = ({ keys }: Names): string => `delete from ${keys} where seen < current_date - 30`

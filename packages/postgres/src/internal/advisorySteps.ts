@@ -8,6 +8,7 @@ import type { AdvisoryLine } from "./AdvisoryLine.ts"
 import type { AdvisoryNames } from "./AdvisoryNames.ts"
 import { type Answered, Place } from "./AdvisoryPlace.ts"
 import type { AdvisoryPool } from "./AdvisoryPool.ts"
+import { AdvisoryRefusals } from "./AdvisoryRefusals.ts"
 import type { AdvisorySession, Taken } from "./AdvisorySession.ts"
 import { AdvisoryTrials } from "./AdvisoryTrials.ts"
 import { proved } from "./LeaseWaiters.ts"
@@ -22,6 +23,7 @@ export interface Surroundings {
   readonly now: () => number
   readonly ring: (instant: number) => void
   readonly timeout: number
+  readonly heartbeat: number
   readonly revoked: (id: string) => void
   readonly failure: (error: SqlError) => Lease.StoreUnavailable
   readonly late: Lease.StoreUnavailable
@@ -48,8 +50,10 @@ export class AdvisorySteps implements LeaseBackend.Steps {
   private readonly places = new Map<string, Place>()
   private readonly asking = new Set<Place>()
   private readonly trials = new AdvisoryTrials()
+  private readonly refusals: AdvisoryRefusals
   constructor(around: Surroundings) {
     this.around = around
+    this.refusals = new AdvisoryRefusals(around.now, around.heartbeat)
   }
 
   readonly ask = (claim: LeaseBackend.Claim): Answered => {
@@ -169,9 +173,9 @@ export class AdvisorySteps implements LeaseBackend.Steps {
 
   private begin(place: Place): void {
     if (place.state === "over") return
-    if (place.claim.wait && !this.trials.has(place.number) && this.around.line.isNear(place.number)) {
-      return this.lineUp(place)
-    }
+    // Asking again without waiting would be a message for nothing.
+    const near = this.around.pool.hasFree && this.refusals.isRecent(place.number)
+    if (place.claim.wait && near && !this.trials.has(place.number)) return this.lineUp(place)
     const session = this.around.pool.takerNow(place.silence)
     if (session !== undefined) return this.tryOn(place, session)
     this.around.fork(Effect.match(this.around.pool.taker(place.silence), {
@@ -224,7 +228,7 @@ export class AdvisorySteps implements LeaseBackend.Steps {
       this.end(place)
       return this.answered(place, Effect.succeed({ _tag: "Busy" }))
     }
-    this.around.line.refuse(place.number)
+    this.refusals.note(place.number)
     this.lineUp(place)
   }
 

@@ -1,3 +1,4 @@
+import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -16,6 +17,7 @@ import * as Sql from "./advisorySql.ts"
 import { AdvisorySteps } from "./advisorySteps.ts"
 import type { Rows } from "./Link.ts"
 import { isMissing } from "./unavailable.ts"
+import { type Executor, Wire } from "./Wire.ts"
 
 export interface StepsOptions {
   readonly schema: string
@@ -35,6 +37,7 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
     const scope = yield* Scope.Scope
     const fork = yield* FiberSet.makeRuntime<never, void, never>()
     const names = Sql.namesOf(schema)
+    const words = Sql.statementsOf(names)
     const alarm: Alarm.Alarm<never> = new Alarm.Alarm(
       yield* Clock.Clock,
       Effect.sync(() => Math.min(steps.look(), line.look(), pool.look()))
@@ -61,7 +64,8 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
     const open = Effect.fnUntraced(function*(statements: "many" | "one") {
       const session = yield* postgres.open(statements)
       const [row = []] = yield* Effect.mapError(session.connection.queryValues(Sql.greeting), failure)
-      return new AdvisorySession(session, Number(row[0]), Number(row[1]), { names, now, fork })
+      const executor = Wire.takeOver(session.socket, statements === "many") ?? through(session.connection, fork)
+      return new AdvisorySession(session, Number(row[0]), Number(row[1]), { statements: words, executor, now })
     })
     const observers = new AdvisoryObservers()
     const pool: AdvisoryPool = new AdvisoryPool({
@@ -113,6 +117,7 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
       now,
       ring,
       timeout,
+      heartbeat,
       revoked,
       failure,
       late,
@@ -124,5 +129,17 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
     yield* Effect.forkScoped(alarm.run)
     return steps
   })
+
+/** Where TLS is between, statements take the connection's own way. */
+const through = (connection: PgConnection, fork: (effect: Effect.Effect<void>) => void): Executor => ({
+  run: ({ column, sql }, numbers, done, failed) =>
+    fork(Effect.match(connection.queryValues(sql, numbers), {
+      onSuccess: ([row]) => {
+        const read = column === undefined ? undefined : row?.[column]
+        done(typeof read === "bigint" ? read : undefined)
+      },
+      onFailure: failed
+    }))
+})
 
 const unanswered = "PostgreSQL did not answer in time: see whether it is paused, overloaded or cut off"
