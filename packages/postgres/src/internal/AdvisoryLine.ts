@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease, LeaseBackend } from "heddle/coordination"
 import { AdvisoryCancels } from "./AdvisoryCancels.ts"
+import { AdvisoryEntries, type Wait } from "./AdvisoryEntries.ts"
 import type { Place } from "./AdvisoryPlace.ts"
 import type { AdvisoryPool } from "./AdvisoryPool.ts"
 import type { AdvisorySession, Taken } from "./AdvisorySession.ts"
@@ -26,16 +27,6 @@ export interface Surroundings {
   readonly failure: (error: SqlError) => Lease.StoreUnavailable
 }
 
-/** A statement that waits for a lock on a session, and for whom: what it is granted goes to the first of those like it. */
-interface Wait {
-  readonly session: AdvisorySession
-  place: Place
-  /** An instant at which it was surely not granted yet. */
-  asked: number
-  /** Whether it is being looked for in the server's line. */
-  sought: boolean
-}
-
 const pause = 50
 
 /**
@@ -46,10 +37,11 @@ const pause = 50
 export class AdvisoryLine {
   private readonly around: Surroundings
   private readonly line: Array<Place> = []
+  /** How many of them want each lock. */
+  private readonly lined = new Map<bigint, number>()
   private readonly waiting = new Map<AdvisorySession, Wait>()
   private readonly cancels: AdvisoryCancels
-  /** Those on their way into the server's line, by lock; they are alike. */
-  private readonly entering = new Map<bigint, Set<Wait>>()
+  private readonly entries: AdvisoryEntries
   private beatAt = Infinity
   private turns = 0
   constructor(around: Surroundings) {
@@ -59,12 +51,18 @@ export class AdvisoryLine {
       isWaiting: (session) => this.waiting.has(session),
       onEmpty: (session) => around.pool.release(session)
     })
+    this.entries = new AdvisoryEntries({
+      run: around.run,
+      isWaiting: (wait) => this.waiting.get(wait.session) === wait && wait.place.state === "waiting",
+      onStanding: (place) => this.standing(place),
+      onEntered: this.serve
+    })
   }
 
   enter(place: Place): void {
     place.state = "lined"
     place.turn = ++this.turns
-    this.line.push(place)
+    this.joinLine(place, this.line.length)
     this.schedule()
     this.serve()
   }
@@ -74,28 +72,38 @@ export class AdvisoryLine {
    * goes to the first of them; who is not like those ahead waits until they stand there.
    */
   readonly serve = (): void => {
-    if (this.line.length === 0) return
+    const { pool } = this.around
     const behind = new Set<bigint>()
-    for (const place of this.line.slice()) {
+    for (const place of pool.isFull && !pool.hasFree ? [] : this.line.slice()) {
       if (behind.has(place.number)) continue
-      const ahead = this.entering.get(place.number) ?? []
-      const [first] = ahead
-      if (first?.place.isLike(place) === false) {
+      if (this.entries.bars(place)) {
         behind.add(place.number)
-        this.seekAll(ahead)
+        this.entries.seekAll(place.number)
         continue
       }
-      const session = this.around.pool.waiter()
+      const session = pool.waiter()
       if (session === undefined) break
       this.leaveLine(place)
       this.stand(place, session)
     }
-    if (!this.around.pool.isFull) return
+    if (!pool.isFull) return
     for (const place of this.line) {
-      const ahead = this.entering.get(place.number)
-      if (ahead === undefined) this.standing(place)
-      else this.seekAll(ahead)
+      if (place.standing) continue
+      if (this.entries.has(place.number)) this.entries.seekAll(place.number)
+      else this.standing(place)
     }
+  }
+
+  /** Whether somebody of this store is not yet known to stand in the server's line: who comes now comes later. */
+  isBefore(number: bigint): boolean {
+    return this.entries.has(number) || this.lined.has(number)
+  }
+
+  /** Tries for the first of those who have no session to wait on: the lock was given back here. */
+  readonly retry = (number: bigint): void => {
+    if (!this.lined.has(number) || this.entries.has(number)) return
+    const place = this.line.find((place) => place.number === number)
+    if (place !== undefined) this.tryFor(place)
   }
 
   /** No session could be had: those who have tried for too long are told. */
@@ -129,9 +137,9 @@ export class AdvisoryLine {
       place.state = "lined"
       place.session = undefined
       const at = this.line.findIndex(({ turn }) => turn > place.turn)
-      this.line.splice(at < 0 ? this.line.length : at, 0, place)
+      this.joinLine(place, at < 0 ? this.line.length : at)
     }
-    this.entered(wait)
+    this.entries.end(wait)
     this.serve()
   }
 
@@ -165,13 +173,17 @@ export class AdvisoryLine {
     for (const place of this.line) {
       if (tried.has(place.number)) continue
       tried.add(place.number)
-      this.around.attempt(place, (taken, session) => {
-        if (taken === undefined) return
-        if (place.state !== "lined") return session.giveBack(place.number, () => {}, () => {})
-        this.leaveLine(place)
-        this.grant({ place, session }, taken.token, proved(taken.sentAt, place.claim.ttl))
-      })
+      this.tryFor(place)
     }
+  }
+
+  private tryFor(place: Place): void {
+    this.around.attempt(place, (taken, session) => {
+      if (taken === undefined) return
+      if (place.state !== "lined") return session.giveBack(place.number, () => {}, () => {})
+      this.leaveLine(place)
+      this.grant({ place, session }, taken.token, proved(taken.sentAt, place.claim.ttl))
+    })
   }
 
   private stand(place: Place, session: AdvisorySession): void {
@@ -181,9 +193,7 @@ export class AdvisoryLine {
     const { mode, number, silence } = place
     const wait: Wait = { session, place, asked: this.around.now(), sought: false }
     this.waiting.set(session, wait)
-    const entering = this.entering.get(number)
-    if (entering === undefined) this.entering.set(number, new Set([wait]))
-    else entering.add(wait)
+    this.entries.begin(wait)
     session.wait(
       number,
       mode,
@@ -191,7 +201,7 @@ export class AdvisoryLine {
       (taken) => {
         if (wait.place.state !== "waiting" || taken === undefined) this.settled(session)
         else this.confirm(this.inTurn(wait), taken.token)
-        this.entered(wait)
+        this.entries.end(wait)
       },
       (error) => this.failed(wait, error)
     )
@@ -212,39 +222,10 @@ export class AdvisoryLine {
     return wait
   }
 
-  /** Somebody has to know that the place stands in the server's line: it is asked until it does, or no longer waits. */
+  /** Somebody has to know whether the place stands in the server's line. */
   seek({ session }: Place): void {
     const wait = session === undefined ? undefined : this.waiting.get(session)
-    if (wait !== undefined) this.seekAll([wait])
-  }
-
-  private seekAll(waits: Iterable<Wait>): void {
-    for (const wait of waits) {
-      if (wait.sought || wait.place.state !== "waiting") continue
-      wait.sought = true
-      this.see(wait)
-    }
-  }
-
-  private see(wait: Wait): void {
-    const { session } = wait
-    this.around.run(Sql.stillWaiting, [[session.pid]], (rows) => {
-      if (this.waiting.get(session) !== wait || wait.place.state !== "waiting") return
-      if (rows.length === 0) return this.see(wait)
-      this.standing(wait.place)
-      this.entered(wait)
-    }, () => {
-      wait.sought = false
-      this.entered(wait)
-    })
-  }
-
-  private entered(wait: Wait): void {
-    const { number } = wait.place
-    const entering = this.entering.get(number)
-    if (entering?.delete(wait) !== true || entering.size > 0) return
-    this.entering.delete(number)
-    this.serve()
+    if (wait !== undefined) this.entries.seek(wait)
   }
 
   private standing(place: Place): void {
@@ -279,7 +260,7 @@ export class AdvisoryLine {
     if (error.reason._tag === "ConnectionError") return
     if (wait.place.state === "waiting") this.fail(wait.place, this.around.failure(error))
     this.settled(wait.session)
-    this.entered(wait)
+    this.entries.end(wait)
   }
 
   private fail(place: Place, error: Lease.StoreUnavailable): void {
@@ -293,8 +274,17 @@ export class AdvisoryLine {
     this.cancels.empty(session)
   }
 
+  private joinLine(place: Place, at: number): void {
+    this.line.splice(at, 0, place)
+    this.lined.set(place.number, (this.lined.get(place.number) ?? 0) + 1)
+  }
+
   private leaveLine(place: Place): void {
     const at = this.line.indexOf(place)
-    if (at >= 0) this.line.splice(at, 1)
+    if (at < 0) return
+    this.line.splice(at, 1)
+    const left = (this.lined.get(place.number) ?? 0) - 1
+    if (left > 0) this.lined.set(place.number, left)
+    else this.lined.delete(place.number)
   }
 }

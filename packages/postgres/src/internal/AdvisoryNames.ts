@@ -14,6 +14,8 @@ export interface Surroundings {
   ) => void
 }
 
+type Failed = (error: Lease.InvalidClaim | Lease.StoreUnavailable) => void
+
 /** How many names are remembered; all are forgotten when there are more. */
 const most = 10_000
 
@@ -24,6 +26,7 @@ const most = 10_000
 export class AdvisoryNames {
   private readonly around: Surroundings
   private readonly known = new Map<string, bigint>()
+  private readonly asking = new Map<string, Array<{ readonly done: () => void; readonly failed: Failed }>>()
   constructor(around: Surroundings) {
     this.around = around
   }
@@ -32,20 +35,25 @@ export class AdvisoryNames {
     return this.known.get(resource) ?? numberOf(this.around.schema, resource)
   }
 
-  check(
-    number: bigint,
-    resource: string,
-    done: () => void,
-    failed: (error: Lease.InvalidClaim | Lease.StoreUnavailable) => void
-  ): void {
+  /** Those who ask for a name at once share one look. */
+  check(number: bigint, resource: string, done: () => void, failed: Failed): void {
     if (this.known.has(resource)) return done()
+    const asking = this.asking.get(resource)
+    if (asking !== undefined) return void asking.push({ done, failed })
+    const all = [{ done, failed }]
+    this.asking.set(resource, all)
+    const fail: Failed = (error) => {
+      this.asking.delete(resource)
+      for (const { failed } of all) failed(error)
+    }
     const name = escape(resource)
     this.around.register(number, name, (user) => {
-      if (user !== name) return failed(new Lease.InvalidClaim({ field: "resource", message: collision(name, user) }))
+      if (user !== name) return fail(new Lease.InvalidClaim({ field: "resource", message: collision(name, user) }))
       if (this.known.size >= most) this.known.clear()
       this.known.set(resource, number)
-      done()
-    }, failed)
+      this.asking.delete(resource)
+      for (const { done } of all) done()
+    }, fail)
   }
 }
 

@@ -4,6 +4,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { connect, type NetConnectOpts, type Socket } from "node:net"
+import { type Executor, Wire } from "./Wire.ts"
 
 /** How a session is opened; the url is complete. */
 export interface SessionConfig extends Pick<PgConnection.Config, "password" | "ssl" | "multiplex" | "prepare"> {
@@ -18,6 +19,11 @@ export interface Session {
   readonly socket: Socket
   /** Completes when the connection has ended, whoever ended it. */
   readonly closed: Effect.Effect<void>
+  /**
+   * Speaks to the server without `connection` from now on, whether the statements of a tick travel together or not; undefined
+   * where TLS is between.
+   */
+  readonly wire: (together: boolean) => Executor | undefined
 }
 
 /** Where a url leads to; undefined where it is none. */
@@ -59,7 +65,12 @@ export const open = (config: SessionConfig): Effect.Effect<Session, SqlError, Sc
       Effect.flatMap((connection) =>
         first === undefined ? Effect.fail(noAddress) : Effect.succeed({ connection, socket: first })
       ),
-      Effect.map((session) => ({ ...session, closed: closed(session.socket) }))
+      Effect.map(({ connection, socket }) => ({
+        connection,
+        socket,
+        closed: closed(socket),
+        wire: (together: boolean) => Wire.takeOver(socket, together)
+      }))
     )
   })
 }

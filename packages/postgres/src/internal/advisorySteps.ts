@@ -186,7 +186,7 @@ export class AdvisorySteps implements LeaseBackend.Steps {
 
   private tryOn(place: Place, session: AdvisorySession): void {
     if (place.state === "over") return
-    const can = session.canTake(place.number, place.mode)
+    const can = session.canTake(place.number, place.mode) && !this.around.line.isBefore(place.number)
     if (this.trials.keeps(place, session, can)) return
     if (!can || this.trials.isWaitedFor(place.number)) return this.refused(place)
     const tried = this.trials.begin(place.number, session)
@@ -262,9 +262,10 @@ export class AdvisorySteps implements LeaseBackend.Steps {
   }
 
   private back(place: Place, session: AdvisorySession, done: () => void, failed: (error: SqlError) => void): void {
-    const { pool } = this.around
+    const { line, pool } = this.around
     session.giveBack(place.number, () => {
       if (pool.isWaiter(session)) pool.release(session)
+      line.retry(place.number)
       done()
       // A session that has ended has given back all it had.
     }, (error) => error.reason._tag === "ConnectionError" ? done() : failed(error))

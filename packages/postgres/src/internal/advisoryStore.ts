@@ -17,7 +17,7 @@ import * as Sql from "./advisorySql.ts"
 import { AdvisorySteps } from "./advisorySteps.ts"
 import type { Rows } from "./Link.ts"
 import { isMissing } from "./unavailable.ts"
-import { type Executor, Wire } from "./Wire.ts"
+import type { Executor } from "./Wire.ts"
 
 export interface StepsOptions {
   readonly schema: string
@@ -64,7 +64,7 @@ export const advisorySteps = (postgres: Postgres["Service"], { heartbeat, schema
     const open = Effect.fnUntraced(function*(statements: "many" | "one") {
       const session = yield* postgres.open(statements)
       const [row = []] = yield* Effect.mapError(session.connection.queryValues(Sql.greeting), failure)
-      const executor = Wire.takeOver(session.socket, statements === "many") ?? through(session.connection, fork)
+      const executor = session.wire(statements === "many") ?? through(session.connection, fork)
       return new AdvisorySession(session, Number(row[0]), Number(row[1]), { statements: words, executor, now })
     })
     const observers = new AdvisoryObservers()
