@@ -19,7 +19,8 @@
  * - Taking a free lease: one transaction. Giving back: another, which `withLock` does not wait for.
  * - Standing in line: the same transaction, and two watches for each process that waits, however much it waits for.
  * - Handing over a whole resource (limit 1): the release and one event. A holder that does not know who comes next reads
- *   that while it holds. Other resources, and a holder that had no time to read: one more transaction.
+ *   that while it holds. Other resources, and a holder that had no time to read: one more transaction. If who comes next has
+ *   left meanwhile, or the resource was resized: two more.
  * - Handing over within a process (limit 1): the next in line goes on before etcd has answered the release.
  * - Renewing: a keep-alive for the session, and one read for up to 100 leases that sees whether their keys are still there.
  * - `tryClaim` with a limit above 1, where others hold: two round trips, more only while other claims come in.
