@@ -10,6 +10,7 @@ export const matches: ReadonlyArray<Match> = [
     warmUps: 20,
     contenders: [
       ["the leanest lanes in Effect", "fan-out/lanes.ts"],
+      ["the leanest that keep every exit", "fan-out/lanes-exits.ts"],
       ["heddle, `forEach`", "fan-out/heddle-each.ts"],
       ["heddle, `gather`", "fan-out/heddle.ts"],
       ["Effect's forEach", "fan-out/effect.ts"],

@@ -152,21 +152,28 @@ export const gather = <A, B, E, R, SE = never, SR = never>(
 ): Effect.Effect<Array<Exit.Exit<B, E>>, SE | InvalidOption, R | SR> =>
   Effect.scopedWith((scope) =>
     Effect.suspend(() => {
-      const exits = roomFor<Exit.Exit<B, E>>(source)
+      const values = roomFor<B>(source)
+      const failures = new Map<number, Cause.Cause<E>>()
       const over = Deferred.makeUnsafe<void, SE>()
       const lanes = open(source, task, options, scope, {
         limit: Infinity,
         succeeded: (index, _, value) => {
-          exits[index] = Exit.succeed(value)
+          values[index] = value
         },
         failed: (index, _, cause) => {
-          exits[index] = Exit.failCause(cause)
+          failures.set(index, cause)
         },
         stops: false,
         over: done(over),
         unclean
       })
-      return Effect.andThen(lanes, Effect.as(Deferred.await(over), exits))
+      // Exits are made at the end, all at once: while the tasks run they would only be more for the collector to copy.
+      const gathered = () => {
+        const exits: Array<Exit.Exit<B, E>> = values.map(Exit.succeed)
+        for (const [index, cause] of failures) exits[index] = Exit.failCause(cause)
+        return exits
+      }
+      return Effect.andThen(lanes, Effect.map(Deferred.await(over), gathered))
     })
   )
 

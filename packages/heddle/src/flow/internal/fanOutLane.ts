@@ -18,30 +18,31 @@ export class Begun<A> {
 
 /** One fiber of those that share the items: works on one after another, or asks for more, until there is nothing to do. */
 export class Lane<A, B, E, R, SE> {
-  readonly run: Effect.Effect<void, never, R>
+  readonly run: Effect.Effect<void, E, R>
   private readonly lanes: Lanes<A, B, E, R, SE>
-  private doing: "nothing yet" | "nothing" | "pull" | Begun<A> = "nothing yet"
+  private doing: "nothing yet" | "nothing" | "pull" | "task" = "nothing yet"
+  /** The item that it works on, or the last one. */
   private begun: Begun<A> | undefined
 
   /** `asks`: there are more items than those that are here. */
-  constructor(lanes: Lanes<A, B, E, R, SE>, task: Work<A, B, E, R, SE>["task"], asks: boolean) {
+  constructor(lanes: Lanes<A, B, E, R, SE>, { stops, task }: Work<A, B, E, R, SE>, asks: boolean) {
     this.lanes = lanes
     const tasks = Effect.whileLoop({
       while: () => lanes.here,
       body: () => {
         this.begin()
-        const begun = this.doing = this.begun = lanes.take(this.begun)
+        this.doing = "task"
+        const begun = this.begun = lanes.take(this.begun)
         return task(begun.item, begun.index)
       },
       step: (value) => {
-        const { doing } = this
-        if (typeof doing === "string") return
         this.doing = "nothing"
-        lanes.succeed(doing, value)
+        if (this.begun !== undefined) lanes.succeed(this.begun, value)
       }
     })
-    // A task that fails ends the loop, and only then it is begun anew: one that succeeds pays nothing for it.
-    const each: Effect.Effect<void, never, R> = Effect.catchCause(tasks, (cause) => {
+    // A task that fails ends the loop, and only then it is begun anew: one that succeeds pays nothing for it. Where nothing is begun
+    // after a failure, the fiber ends with it.
+    const each: Effect.Effect<void, E, R> = stops ? tasks : Effect.catchCause(tasks, (cause) => {
       this.broken(cause)
       return each
     })
@@ -53,11 +54,13 @@ export class Lane<A, B, E, R, SE> {
    * Its fiber has ended. If that was in the midst of something, the lanes were closed, which asks for no outcome of who is merely
    * interrupted; or somebody interrupted this fiber alone.
    */
-  ended(exit: Exit.Exit<void>, closed: boolean): void {
+  ended(exit: Exit.Exit<void, E>, closed: boolean): void {
     const { doing } = this
     this.begin()
     if (exit._tag === "Success" || (closed && Cause.hasInterruptsOnly(exit.cause))) return
-    if (doing === "pull") this.lanes.sourceEnded(exit.cause)
+    // Who asks for more fails with nothing of a task's.
+    const reasons = exit.cause.reasons.filter((reason) => reason._tag !== "Fail")
+    if (doing === "pull") this.lanes.sourceEnded(Cause.fromReasons(reasons))
     else this.broken(exit.cause)
   }
 
@@ -83,9 +86,9 @@ export class Lane<A, B, E, R, SE> {
   }
 
   private broken(cause: Cause.Cause<E>): void {
-    const { doing } = this
-    if (typeof doing === "string") return
+    const { begun, doing } = this
+    if (doing !== "task" || begun === undefined) return
     this.doing = "nothing"
-    this.lanes.fail(doing, cause)
+    this.lanes.fail(begun, cause)
   }
 }

@@ -59,7 +59,7 @@ export class Lanes<A, B, E, R, SE> {
   end: Exit.Exit<void, SE> | undefined
   private readonly work: Work<A, B, E, R, SE>
   private readonly tally: ReturnType<typeof fanOuts.of>
-  private readonly runFork: (effect: Effect.Effect<void, never, R>) => Fiber.Fiber<void>
+  private readonly runFork: (effect: Effect.Effect<void, E, R>) => Fiber.Fiber<void, E>
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   private items: ReadonlyArray<A>
   private at = 0
@@ -226,7 +226,7 @@ export class Lanes<A, B, E, R, SE> {
   }
 
   private fork(): void {
-    const lane = new Lane(this, this.work.task, this.more !== undefined)
+    const lane = new Lane(this, this.work, this.more !== undefined)
     this.lanes++
     this.fresh++
     // Known from its first step on: a task that ends everything at once may run before `runFork` returns.
