@@ -31,6 +31,8 @@ export const matches: ReadonlyArray<Match> = [
       ["the leanest line in Effect, 10", "keyed-mutex/floor-10.ts"],
       ["the leanest line in Effect, 100", "keyed-mutex/floor-100.ts"],
       ["the leanest line in Effect, 10,000", "keyed-mutex/floor-10000.ts"],
+      ["no line at all, 10", "keyed-mutex/alone-10.ts"],
+      ["no line at all, 10,000", "keyed-mutex/alone-10000.ts"],
       ["async-mutex, 10", "keyed-mutex/async-mutex-10.ts"],
       ["async-mutex, 10,000", "keyed-mutex/async-mutex-10000.ts"]
     ]

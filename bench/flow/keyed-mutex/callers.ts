@@ -51,6 +51,9 @@ export const floor = (callers: number): Open => () => {
   return Promise.resolve(effects(callers, locked))
 }
 
+/** As many callers whose turns are the same, and no line: what so many fibers cost by themselves. */
+export const alone = (callers: number): Open => () => Promise.resolve(effects(callers, turn))
+
 export const semaphore = (callers: number): Open => () => {
   const locks = new Map([["key", Semaphore.makeUnsafe(1)]])
   const locked = Effect.suspend(() => locks.get("key")?.withPermit(turn) ?? Effect.void)

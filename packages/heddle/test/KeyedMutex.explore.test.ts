@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Explore, InterruptSweep } from "@heddle/testkit"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -63,6 +64,24 @@ describe("KeyedMutex under every kind of interleaving", () => {
         const fibers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(work))
         yield* Effect.forEach(fibers.slice(1, 2), Fiber.interrupt)
         yield* Fiber.awaitAll(fibers)
+        assert.deepStrictEqual(yield* mutex.stats, nothing)
+      }),
+      { runs: 3000, leaks: true, strategy: Explore.exhaustive({ preemptions: 2 }) }
+    ), 120_000)
+})
+
+describe("KeyedMutex tried while others come", () => {
+  it.live("who tries never stands in line, in every order with two preemptions", () =>
+    Explore.run(
+      Effect.gen(function*() {
+        const mutex = yield* KeyedMutex.make<number>()
+        const gate = Deferred.makeUnsafe<void>()
+        const holder = yield* Effect.forkChild(mutex.withLock(1)(Deferred.await(gate)))
+        // It would wait for the gate, which opens after it.
+        const tried = yield* Effect.forkChild(mutex.tryWithLock(1)(Effect.void))
+        yield* Fiber.await(tried)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.await(holder)
         assert.deepStrictEqual(yield* mutex.stats, nothing)
       }),
       { runs: 3000, leaks: true, strategy: Explore.exhaustive({ preemptions: 2 }) }

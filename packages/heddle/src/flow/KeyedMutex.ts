@@ -105,19 +105,22 @@ export const make = <K>({ name }: Options = {}): Effect.Effect<KeyedMutex<K>> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const lines = new KeyedLines<K>(context, name)
     // What passes a key on is there before the key is, so no interruption comes between.
-    const turn = <A, E, R>(key: K, run: (turn: Turn<K>) => Effect.Effect<A, E, R>) =>
-      Effect.suspend(() => {
-        const turn = new Turn(key)
-        return Effect.onExitPrimitive(Effect.suspend(() => run(turn)), () => {
-          lines.leave(turn)
-          return undefined
-        })
+    const passing = <A, E, R, A2, E2, R2>(turn: Turn<K, A, E, R>, run: Effect.Effect<A2, E2, R2>) =>
+      Effect.onExitPrimitive(run, () => {
+        turn.leave()
+        return undefined
       })
     const plain: KeyedMutex<K> = {
       withLock: (key) => (effect) =>
-        turn(key, (turn) => lines.take(turn) ? effect : Effect.andThen(lines.wait(turn), effect)),
+        Effect.suspend(() => {
+          const turn = new Turn(lines, key, effect)
+          return passing(turn, turn)
+        }),
       tryWithLock: (key) => (effect) =>
-        turn(key, (turn) => lines.take(turn) ? Effect.map(effect, Option.some) : Effect.succeedNone),
+        Effect.suspend(() => {
+          const turn = new Turn(lines, key, Effect.map(effect, Option.some))
+          return passing(turn, Effect.suspend(() => lines.isHeld(key) ? Effect.succeedNone : turn.asEffect()))
+        }),
       stats: Effect.sync(() => ({ held: lines.held, waiting: lines.waiting }))
     }
     const observer = Context.get(context, CurrentObserver)

@@ -1,9 +1,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Scheduler from "effect/Scheduler"
 import { Line, type Place } from "../../internal/Line.ts"
 import { family } from "./flowMetrics.ts"
-import { shallow } from "./shallow.ts"
+import { shallowly } from "./shallow.ts"
 
 const metricsOf = family("keyed_mutex", {
   active: "Keys that are locked",
@@ -11,17 +12,52 @@ const metricsOf = family("keyed_mutex", {
 }, "From asking for a key to having it")
 
 /** Someone who wants a key: stands in line, has it, or neither. */
-export class Turn<K> implements Place<Turn<K>> {
-  before: Turn<K> | undefined = undefined
-  behind: Turn<K> | undefined = undefined
-  line: Line<Turn<K>> | undefined = undefined
+interface Wanting extends Place<Wanting> {
   /** It has the key and may not know it yet. */
+  has: boolean
+  /** When it joined the line, if that is asked for. */
+  since: number
+  /** Goes on with its work, if it waits to be told. */
+  readonly goOn: () => void
+}
+
+/** As an effect it waits for its key, if it must, and goes on with its work. */
+export class Turn<K, A, E, R> extends Effectable.Class<A, E, R> implements Wanting {
+  before: Wanting | undefined = undefined
+  behind: Wanting | undefined = undefined
+  line: Line<Wanting> | undefined = undefined
   has = false
-  /** Tells it that it has the key. */
-  resume: () => void = () => {}
-  readonly key: K
-  constructor(key: K) {
+  private lock: Line<Wanting> | undefined = undefined
+  private resume: ((work: Effect.Effect<A, E, R>) => void) | undefined = undefined
+  since = 0
+  private readonly lines: KeyedLines<K>
+  private readonly key: K
+  private readonly work: Effect.Effect<A, E, R>
+  constructor(lines: KeyedLines<K>, key: K, work: Effect.Effect<A, E, R>) {
+    super()
+    this.lines = lines
     this.key = key
+    this.work = work
+  }
+
+  override asEffect(): Effect.Effect<A, E, R> {
+    this.lock = this.lines.enter(this, this.key)
+    if (this.has) return this.work
+    return Effect.callback((resume) => {
+      this.resume = resume
+      if (this.has) this.goOn()
+    })
+  }
+
+  goOn(): void {
+    this.resume?.(this.work)
+  }
+
+  /** Out of the line, or with the key, which is then given to the first in line. */
+  leave(): void {
+    if (this.lock === undefined) return
+    if (this.has) this.lines.pass(this.key, this.lock)
+    else this.lines.quit(this, this.lock)
   }
 }
 
@@ -31,12 +67,12 @@ export class Turn<K> implements Place<Turn<K>> {
  * Invariant: a key is in `lines` if and only if somebody has it, and whoever has it passes it on to the first in line.
  */
 export class KeyedLines<K> {
-  private readonly lines = new Map<K, Line<Turn<K>>>()
-  private readonly deliver: (call: () => void) => void
+  private readonly lines = new Map<K, Line<Wanting>>()
+  private readonly deliver: (next: Wanting) => void
   private readonly metrics: ReturnType<typeof metricsOf.of>
   private waiters = 0
   constructor(context: Context.Context<never>, name: string | undefined) {
-    this.deliver = shallow(Context.get(context, Scheduler.Scheduler))
+    this.deliver = shallowly(Context.get(context, Scheduler.Scheduler), (next) => next.goOn())
     this.metrics = metricsOf.of(context, { name })
   }
 
@@ -48,45 +84,34 @@ export class KeyedLines<K> {
     return this.waiters
   }
 
-  /** Takes the key if nobody has it. */
-  take(turn: Turn<K>): boolean {
-    if (this.lines.has(turn.key)) return false
-    this.lines.set(turn.key, new Line())
-    turn.has = true
-    this.metrics.counts.active++
-    return true
+  isHeld(key: K): boolean {
+    return this.lines.has(key)
   }
 
-  /** Waits in line until the key is passed on to it. */
-  wait(turn: Turn<K>): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      const { latency } = this.metrics
-      const since = latency?.now() ?? 0
-      turn.resume = () => {
-        latency?.took(latency.now() - since)
-        resume(Effect.void)
-      }
-      const line = this.lines.get(turn.key)
-      // It may have become free meanwhile.
-      if (line === undefined) {
-        this.take(turn)
-        return turn.resume()
-      }
-      line.push(turn)
-      this.count(1)
-    })
+  /** Takes the key if nobody has it, or stands in its line. */
+  enter(turn: Wanting, key: K): Line<Wanting> {
+    const line = this.lines.get(key)
+    if (line === undefined) {
+      const made = new Line<Wanting>()
+      this.lines.set(key, made)
+      turn.has = true
+      this.metrics.counts.active++
+      return made
+    }
+    const { latency } = this.metrics
+    if (latency !== undefined) turn.since = latency.now()
+    line.push(turn)
+    this.count(1)
+    return line
   }
 
-  /** Goes: out of the line, or with the key, which is then given to the first in line. */
-  leave(turn: Turn<K>): void {
-    if (turn.has) return this.pass(turn.key)
-    if (turn.line === undefined) return
-    turn.line.remove(turn)
+  quit(turn: Wanting, line: Line<Wanting>): void {
+    line.remove(turn)
     this.count(-1)
   }
 
-  private pass(key: K): void {
-    const next = this.lines.get(key)?.shift()
+  pass(key: K, line: Line<Wanting>): void {
+    const next = line.shift()
     if (next === undefined) {
       this.lines.delete(key)
       this.metrics.counts.active--
@@ -94,7 +119,9 @@ export class KeyedLines<K> {
     }
     this.count(-1)
     next.has = true
-    this.deliver(next.resume)
+    const { latency } = this.metrics
+    latency?.took(latency.now() - next.since)
+    this.deliver(next)
   }
 
   private count(change: number): void {
