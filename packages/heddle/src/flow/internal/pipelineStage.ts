@@ -194,9 +194,11 @@ export class Stage<A, B, F, E, R> implements Inlet<A, E> {
     this.around.took?.(millis / 1000)
   }
 
-  /** What an item came to. Answers what is to be told of it before its worker goes on. */
+  /**
+   * What an item came to. Answers what is to be told of it before its worker goes on. No worker comes here after its stage is over: it was
+   * interrupted.
+   */
   private settle(job: Job<A, B, E>, exit: Exit.Exit<B, F>): Tell<E, R> | undefined {
-    if (this.state === "over") return undefined
     const handled: On<B> | Gone<E, R> | Stop<E> = Exit.isSuccess(exit)
       ? { _tag: "on", value: exit.value }
       : this.spec.failed(job.item, exit.cause)
