@@ -99,6 +99,19 @@ describe("Partitioner", () => {
       yield* Fiber.join(close)
     }))
 
+  it.effect("an item that is left in its first step is interrupted", () =>
+    Effect.gen(function*() {
+      let submitter: Fiber.Fiber<never, unknown> | undefined
+      const partitioner = yield* Partitioner.make({
+        key,
+        handle: () => Effect.andThen(Effect.sync(() => submitter?.interruptUnsafe()), Effect.never),
+        concurrency: 1
+      })
+      submitter = yield* Effect.forkChild(partitioner.submit(item("a")))
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(submitter)))
+      assert.deepStrictEqual(yield* partitioner.stats, { keys: 0, waiting: 0, queued: 0, active: 0 })
+    }))
+
   it.effect("AC-44.2 who submits gets the outcome of the item, and a typed refusal after the end", () =>
     Effect.gen(function*() {
       const partitioner = yield* Partitioner.make({

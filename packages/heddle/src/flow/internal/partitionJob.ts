@@ -9,7 +9,8 @@ export class Job<I, A, E> extends Ticket<A, E | PartitionerClosed> implements Pl
   behind: Job<I, A, E> | undefined = undefined
   line: Line<Job<I, A, E>> | undefined = undefined
   readonly item: I
-  readonly lane: Lane<I, A, E>
+  /** Not that of its key any more when it has ended: whoever keeps the job for its outcome keeps no lane. */
+  lane: Lane<I, A, E>
   constructor(item: I, lane: Lane<I, A, E>, waiter?: Waiter<A, E | PartitionerClosed>) {
     super(waiter)
     this.item = item
@@ -17,31 +18,26 @@ export class Job<I, A, E> extends Ticket<A, E | PartitionerClosed> implements Pl
   }
 }
 
-/** One key that has something to do. */
-export class Lane<I, A, E> implements Place<Lane<I, A, E>> {
+/** One key that has something to do: the line of its jobs that have not started. */
+export class Lane<I, A, E> extends Line<Job<I, A, E>> implements Place<Lane<I, A, E>> {
   before: Lane<I, A, E> | undefined = undefined
   behind: Lane<I, A, E> | undefined = undefined
   line: Line<Lane<I, A, E>> | undefined = undefined
   readonly key: unknown
-  readonly jobs = new Line<Job<I, A, E>>()
-  /** Those who wait for room in this lane. */
-  readonly outside = new Line<Job<I, A, E>>()
+  /** Those who wait for room in this lane, if ever somebody did. */
+  outside: Line<Job<I, A, E>> | undefined = undefined
   runner: Runner<I, A, E> | undefined = undefined
-  /** Its places that are taken: by what runs, what stands in `jobs`, and what waits for room among all. */
-  size = 0
+  /** Its places that are taken: by what runs, what stands in line, and what waits for room among all. */
+  taken = 0
   constructor(key: unknown) {
+    super()
     this.key = key
   }
 }
 
-/** A fiber that runs one item after another, and ends early when what it runs is interrupted. */
-export class Runner<I, A, E> {
+/** A fiber that runs items. */
+export interface Runner<I, A, E> {
   /** The one that it runs, or the last one that it ran if it is not `busy`. */
-  job: Job<I, A, E>
-  busy = true
-  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  constructor(job: Job<I, A, E>) {
-    this.job = job
-    job.lane.runner = this
-  }
+  readonly job: Job<I, A, E>
+  readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
 }

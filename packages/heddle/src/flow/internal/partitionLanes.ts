@@ -16,8 +16,8 @@ export interface Room {
  * Who stands where: in line for room, in a lane, or gone to run.
  *
  * Invariants: a lane stands in `ready` if and only if it has jobs and nobody runs one of it. While somebody stands in `outside`,
- * `total` is `capacity`; while somebody stands in a lane's `outside`, its `size` is `perKey`. A lane is in `byKey` if and only if
- * its `size` is not 0.
+ * `total` is `capacity`; while somebody stands in a lane's `outside`, its `taken` is `perKey`. A lane is in `byKey` if and only if
+ * its `taken` is not 0.
  */
 export class Lanes<I, A, E> {
   readonly byKey = new Map<unknown, Lane<I, A, E>>()
@@ -32,6 +32,8 @@ export class Lanes<I, A, E> {
   private readonly room: Room
   private readonly changed: () => void
   private readonly tally: Tally<keyof typeof counted>
+  /** Where jobs are that have ended. */
+  private readonly nowhere = new Lane<I, A, E>(undefined)
   private told: Array<Job<I, A, E>> = []
   /** `changed` is called when somebody is to be told something, a lane has become ready, or nothing is left. */
   constructor(room: Room, changed: () => void) {
@@ -50,16 +52,17 @@ export class Lanes<I, A, E> {
   withRoom(key: unknown): Lane<I, A, E> | undefined {
     if (this.total >= this.room.capacity) return undefined
     const lane = this.of(key)
-    return lane.size < this.room.perKey ? lane : undefined
+    return lane.taken < this.room.perKey ? lane : undefined
   }
 
   /** Answers whether it was taken at once. */
   enter(job: Job<I, A, E>): boolean {
     const { lane } = job
-    if (lane.size < this.room.perKey) {
-      lane.size++
+    if (lane.taken < this.room.perKey) {
+      lane.taken++
       return this.enterAll(job)
     }
+    lane.outside ??= new Line()
     lane.outside.push(job)
     this.wait(1)
     return false
@@ -67,7 +70,7 @@ export class Lanes<I, A, E> {
 
   /** The next item of the lane that has waited longest. */
   take(): Job<I, A, E> | undefined {
-    const job = this.ready.shift()?.jobs.shift()
+    const job = this.ready.shift()?.shift()
     if (job === undefined) return undefined
     this.active++
     this.tally.counts.depth--
@@ -87,17 +90,18 @@ export class Lanes<I, A, E> {
     else counts.dropped++
     latency?.took(latency.now() - job.since)
     job.exit = exit
+    job.lane = this.nowhere
     this.tell(job)
     this.vacate(lane)
-    if (lane.jobs.head !== undefined && lane.line === undefined) this.goOn(lane)
+    if (lane.head !== undefined && lane.line === undefined) this.goOn(lane)
   }
 
   /** One that does not run goes from wherever it stands. */
   remove(job: Job<I, A, E>): void {
     const { lane, line } = job
     line?.remove(job)
-    if (line === lane.jobs) {
-      if (lane.jobs.head === undefined) lane.line?.remove(lane)
+    if (line === lane) {
+      if (lane.head === undefined) lane.line?.remove(lane)
       this.drop(lane)
     } else {
       this.wait(-1)
@@ -111,7 +115,7 @@ export class Lanes<I, A, E> {
       this.wait(-1)
       this.refuse(job, refused)
     }
-    for (const { outside } of this.byKey.values()) outside.drain(refuse)
+    for (const { outside } of this.byKey.values()) outside?.drain(refuse)
     this.outside.drain((job) => {
       refuse(job)
       this.vacateLane(job.lane)
@@ -123,7 +127,7 @@ export class Lanes<I, A, E> {
     const cleared: Array<I> = []
     for (const lane of this.byKey.values()) {
       lane.line?.remove(lane)
-      lane.jobs.drain((job) => {
+      lane.drain((job) => {
         cleared.push(job.item)
         this.refuse(job, refused)
         this.drop(lane)
@@ -156,7 +160,7 @@ export class Lanes<I, A, E> {
     this.total++
     counts.depth++
     if (latency !== undefined) job.since = latency.now()
-    lane.jobs.push(job)
+    lane.push(job)
     if (lane.runner === undefined && lane.line === undefined) this.goOn(lane)
   }
 
@@ -190,9 +194,9 @@ export class Lanes<I, A, E> {
   }
 
   private vacateLane(lane: Lane<I, A, E>): void {
-    const next = lane.outside.shift()
+    const next = lane.outside?.shift()
     if (next === undefined) {
-      if (--lane.size === 0) this.byKey.delete(lane.key)
+      if (--lane.taken === 0) this.byKey.delete(lane.key)
       return
     }
     this.wait(-1)

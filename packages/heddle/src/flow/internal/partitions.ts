@@ -1,15 +1,17 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
-import { CurrentObserver, type Observer, type Turn, waiting, within } from "../../internal/Contended.ts"
+import { CurrentObserver, type Observer, type Turn, waiting } from "../../internal/Contended.ts"
 import { Soon } from "../../internal/Soon.ts"
 import type { Left, PartitionerClosed, Stats } from "../Partitioner.ts"
 import { drain } from "./draining.ts"
-import { Job, Runner } from "./partitionJob.ts"
+import { Job } from "./partitionJob.ts"
 import { Lanes, type Room } from "./partitionLanes.ts"
+import { Rounds } from "./partitionRunner.ts"
 import { Leaving } from "./Ticket.ts"
 
 export interface Settings<I, A, E, R> extends Room {
@@ -67,13 +69,15 @@ export class Partitions<I, A, E, R> {
   }
 
   enqueue(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
-    return Effect.suspend(() => {
-      const lane = this.closed ? undefined : this.lanes.withRoom(this.settings.key(item))
-      if (lane === undefined) return this.enqueueLater(item)
-      const job = new Job<I, A, E>(item, lane)
-      this.lanes.enter(job)
-      return Effect.succeed(job)
-    })
+    return new Bringing(this, item)
+  }
+
+  bring(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
+    const lane = this.closed ? undefined : this.lanes.withRoom(this.settings.key(item))
+    if (lane === undefined) return this.enqueueLater(item)
+    const job = new Job<I, A, E>(item, lane)
+    this.lanes.enter(job)
+    return Effect.succeed(job)
   }
 
   private enqueueLater(item: I): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
@@ -110,44 +114,14 @@ export class Partitions<I, A, E, R> {
   }
 
   private run(job: Job<I, A, E>): void {
-    const runner = new Runner(job)
+    const runner = new Rounds(job, this.lanes, this.settings.handle)
     this.runners++
-    const fiber = this.fork(this.runAll(runner))
+    const fiber = this.fork(runner.all)
     runner.fiber = fiber
     fiber.addObserver((exit) => {
       this.runners--
       if (runner.busy && Exit.isFailure(exit)) this.broken(runner.job, Exit.failCause(exit.cause))
       if (this.lanes.ready.head !== undefined) this.soon.ask()
-    })
-  }
-
-  /** One item after another: an interruption of what runs ends the fiber, and another one goes on. */
-  private runAll(runner: Runner<I, A, E>): Effect.Effect<void, never, R> {
-    const { handle } = this.settings
-    const end = (exit: Exit.Exit<A, E>) => {
-      this.lanes.end(runner.job, exit, Exit.isSuccess(exit) ? "completed" : "failed")
-      const job = this.lanes.take()
-      if (job === undefined) {
-        runner.busy = false
-        return Effect.void
-      }
-      runner.job = job
-      job.lane.runner = runner
-      return one
-    }
-    const begin = Effect.suspend(() => {
-      const { item, turn } = runner.job
-      turn?.entered()
-      return within(turn, handle(item))
-    })
-    const one: Effect.Effect<void, never, R> = Effect.matchCauseEffect(begin, {
-      onSuccess: (value) => end(Exit.succeed(value)),
-      onFailure: (cause) => end(Exit.failCause(cause))
-    })
-    // Known before the first item runs, which may already be left by the one who brought it.
-    return Effect.withFiber((fiber) => {
-      runner.fiber = fiber
-      return one
     })
   }
 
@@ -188,5 +162,20 @@ export class Partitions<I, A, E, R> {
     )
     this.reported = true
     return { notRun: this.notRun, interrupted: [...this.interrupted, ...running] }
+  }
+}
+
+/** One item that is brought: one object in place of a function and what it remembers. */
+class Bringing<I, A, E, R> extends Effectable.Class<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
+  private readonly partitions: Partitions<I, A, E, R>
+  private readonly item: I
+  constructor(partitions: Partitions<I, A, E, R>, item: I) {
+    super()
+    this.partitions = partitions
+    this.item = item
+  }
+
+  override asEffect(): Effect.Effect<Effect.Effect<A, E | PartitionerClosed>, PartitionerClosed> {
+    return this.partitions.bring(this.item)
   }
 }
