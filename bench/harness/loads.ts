@@ -73,10 +73,7 @@ export const match = ({ contenders, count, from, rounds, server = nowhere, title
     })
     return [
       table(["", "a second", "ratio", "CPU µs", "heap MB"], rows),
-      Object.fromEntries(entries.map(({ name }, which) => [
-        name,
-        weights[which]?.map((weight) => ({ ...weight, heap: heaps[which] }))
-      ]))
+      Object.fromEntries(entries.map(({ name }, which) => [name, { turns: weights[which], heap: heaps[which] }]))
     ] as const
   }))
 

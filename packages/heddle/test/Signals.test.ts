@@ -13,7 +13,7 @@ describe("Signals", () => {
       const heard: Array<Signals.Signal> = []
       const stop = listen((signal) => heard.push(signal))
       assert.deepStrictEqual(listeners(), before.map((count) => count + 1))
-      for (const name of names) process.listeners(name).at(-1)?.(name, 0)
+      for (const name of names) process.listeners(name).at(-1)?.(name)
       stop()
       assert.deepStrictEqual([heard, listeners()], [[...names], before])
     }))
