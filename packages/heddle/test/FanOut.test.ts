@@ -165,6 +165,16 @@ describe("gather", () => {
         assert.deepEqual(tags(exits), ["Success", "Success", "Failure", "Success", "Success", "Success"])
       }
     }))
+
+  it.effect("ends with the interruption of the fiber that asks a stream for more", () =>
+    Effect.gen(function*() {
+      const stop = Effect.withFiber((fiber) => Effect.andThen(Effect.sync(() => fiber.interruptUnsafe()), Effect.never))
+      const source = Stream.concat(Stream.make(1), Stream.fromEffect(stop))
+      for (const run of [FanOut.gather, FanOut.forEach]) {
+        const exit = yield* Effect.exit(run(source, Effect.succeed, { workers: 1 }))
+        assert.isTrue(Exit.hasInterrupts(exit))
+      }
+    }))
 })
 
 describe("interruption", () => {
