@@ -149,6 +149,29 @@ describe("AC-43.2: those who wait never starve the holder of connections", () =>
       yield* Effect.flatMap(inTime(Fiber.join(more)), (lease) => lease.release)
       yield* held.release
     }))
+
+  it.live("those who have no session to wait on are tried for as soon as their own process gives back", () =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* store({ waiters: 1, heartbeat: "1 hour" }), yield* store()]
+      const elsewhere = yield* other.claim({ resource: "elsewhere" })
+      const occupied = yield* Effect.forkChild(one.claim({ resource: "elsewhere" }))
+      yield* waiting(1)
+      const holder = yield* one.claim({ resource: "back" })
+      const served: Array<number> = []
+      const users = yield* Effect.forEach([0, 1, 2], (user) =>
+        Effect.forkChild(
+          LeaseStore.withLease({ resource: "back" }, () => Effect.sync(() => served.push(user))).pipe(
+            Effect.provideService(LeaseStore.LeaseStore, one)
+          ),
+          { startImmediately: true }
+        ))
+      yield* eventually(Effect.map(one.inspect("back"), ({ waiters }) => waiters.length === 3))
+      yield* holder.release
+      yield* inTime(Fiber.joinAll(users))
+      assert.deepStrictEqual(served, [0, 1, 2])
+      yield* elsewhere.release
+      yield* Effect.flatMap(inTime(Fiber.join(occupied)), (lease) => lease.release)
+    }))
 })
 
 describe("AC-43.3: interruption at any point leaves nothing in pg_locks", () => {
