@@ -52,12 +52,17 @@ const aQueue = Effect.gen(function*() {
   yield* query("alter table marks.job set (autovacuum_enabled = false)")
   yield* setClock(1)
   let from = Ops.noMark
-  const claim = (max: number, mark = from) =>
-    Effect.map(call("claim", "$1, $2, 10000::int8, $3, $4::text::int8[]", [name, max, "me", mark]), (rows) => {
-      const taken = Ops.takenOf(rows, { queue: name, max, ttl: 10, owner: "me", wait: false }, 0)
-      from = taken.mark
-      return taken.jobs
-    })
+  const claim = (max: number, mark?: string) =>
+    Effect.suspend(() =>
+      Effect.map(
+        call("claim", "$1, $2, 10000::int8, $3, $4::text::int8[]", [name, max, "me", mark ?? from]),
+        (rows) => {
+          const taken = Ops.takenOf(rows, { queue: name, max, ttl: 10, owner: "me", wait: false }, 0)
+          from = taken.mark
+          return taken.jobs
+        }
+      )
+    )
   return {
     query,
     setClock,
@@ -177,7 +182,9 @@ describe("a claim on PostgreSQL that begins where the last one did", () => {
           })
         yield* hide("while")
         assert.deepStrictEqual(yield* claim("while", 1), ["b"])
-        yield* TestClock.adjust(100)
+        yield* TestClock.adjust(50)
+        assert.deepStrictEqual(yield* claim("while", 1), ["c"])
+        yield* TestClock.adjust(50)
         assert.deepStrictEqual(yield* claim("while", 1), ["late"])
 
         yield* hide("others")
