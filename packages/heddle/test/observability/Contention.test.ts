@@ -320,6 +320,31 @@ describe("who waits behind whom", () => {
 })
 
 describe("what is over leaves nothing", () => {
+  it.effect("counts what differs in its kind, its name or its site apart, whatever came before", () =>
+    Effect.gen(function*() {
+      const recorder = new ContentionRecorder(() => 0)
+      const wait = (kind: string, name: string, site: string) =>
+        Effect.withFiber((fiber) =>
+          Effect.sync(() =>
+            recorder.wait({ kind, name, title: name, owner: recorder, key: name }, fiber, undefined).left()
+          )
+        ).pipe(Effect.withSpan(site))
+      yield* wait("lock", "a", "here")
+      yield* wait("rwlock", "a", "here")
+      yield* wait("rwlock", "b", "here")
+      yield* wait("rwlock", "b", "there")
+      yield* wait("lock", "a", "here")
+      assert.deepStrictEqual(
+        recorder.series.map(({ kind, name, site, wait }) => [kind, name, site, wait.times.count]),
+        [
+          ["lock", "a", "here", 2],
+          ["rwlock", "a", "here", 1],
+          ["rwlock", "b", "here", 1],
+          ["rwlock", "b", "there", 1]
+        ]
+      )
+    }))
+
   it.effect("counts each end once, and a call that comes late does nothing", () =>
     Effect.withFiber((fiber) =>
       Effect.sync(() => {
