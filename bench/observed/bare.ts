@@ -71,24 +71,22 @@ const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   "flow/internal/batchQueue.ts": [
     counts,
     taken,
-    line(String.raw`job\.turn\?\.entered.*`),
     line(String.raw`this\.tally = tally`),
     line("private readonly tally: .*"),
-    line("const now = latency .*"),
-    line(String.raw`if \(latency !== undefined\) .*`),
-    put(/, tally: \{ counts, latency \}/),
-    put(/ *if \(dropped\) counts[^]*?else \{\s*\}\n/),
-    put(/if \(exit\._tag === "Success"\) completed\+\+/),
-    line("let completed = 0")
+    put(/tally\.latency !== undefined \|\| /),
+    line(String.raw`if \(seat\.turn !== undefined\) .*`),
+    line(String.raw`if \(this\.observed\) .*`),
+    put(/ *if \(latency !== undefined\) \{[^]*?\n {4}\}\n/),
+    put(/ *let completed = 0\n.*\n.*\n/)
   ],
+  "flow/internal/batchSeat.ts": [line("readonly turn: .*"), line(String.raw`this\.turn = turn`)],
   "flow/internal/batchFlights.ts": [put(/metrics\.of\(context, \{ name \}\)/, "undefined")],
   "flow/internal/batching.ts": [
     line(String.raw`private readonly observer.*`),
     line(String.raw`this\.observer = .*`),
     put(/return this\.observer === undefined\s+\?( this\.brought\(item\))[^]*?\n {6}\)\n/, "return$1\n"),
     put(/, turn\?: Turn/g),
-    put(/resume, turn\)/, "resume)"),
-    line(String.raw`job\.turn = turn`)
+    put(/, turn\)/g, ")")
   ],
   "flow/internal/partitionLanes.ts": [
     counts,
@@ -211,7 +209,7 @@ const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   "messaging/internal/workSettle.ts": [line(String.raw`this\.telling\.tally.*`)],
   "messaging/internal/workTrace.ts": [
     put(/(traceHeaders.*= )Effect\.withFiber[^]*?\n\)\n/, "$1Effect.succeed({})\n"),
-    put(/Effect\.withFiber\(\(fiber\) => \{\n {4}const parent[^]*?\n {2}\}\)/, "effect")
+    put(/Effect\.withFiber\(\(fiber\) =>[^]*$/, "work()\n")
   ],
   "messaging/internal/topicTrace.ts": [
     put(/(callHeaders.*= )Effect\.withFiber[^]*?\n\)\n/, "$1Deadline.headers\n"),
