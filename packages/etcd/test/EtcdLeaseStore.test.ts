@@ -234,6 +234,28 @@ describe("etcd alone", () => {
   )
 
   it.live(
+    "a release whose next in line has left in another process goes to the one behind",
+    () =>
+      Effect.gen(function*() {
+        const resource = unique()
+        // So long that nobody looks at the line because a session was renewed.
+        const request = { resource, ttl: "10 minutes" } as const
+        const [store, second, third] = [yield* direct, yield* direct, yield* direct]
+        const holder = yield* store.claim(request)
+        const next = yield* standInLine(second, request)
+        const [behind] = yield* standInLine(third, request)
+        // So the holder's process has read who stands there.
+        const [last] = yield* standInLine(store, request)
+        yield* Effect.forEach(next, Fiber.interrupt)
+        yield* line(store, resource, 2)
+        yield* holder.release
+        yield* Effect.flatMap(served(behind), (lease) => lease.release)
+        yield* Effect.flatMap(served(last), (lease) => lease.release)
+      }),
+    120_000
+  )
+
+  it.live(
     "a release that meets claims on their way never leaves one waiting",
     () =>
       Effect.gen(function*() {
