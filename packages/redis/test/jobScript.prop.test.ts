@@ -86,4 +86,25 @@ layer(Fixture.layer)((it) => {
       }),
     { arbitrary: { runs: 300, size: 60 }, timeout: 120_000 }
   )
+
+  it.effect("a plain job that was cancelled and came again is claimed once, in its new place", () =>
+    Effect.gen(function*() {
+      const { redis } = yield* Fixture
+      yield* Effect.promise(() => redis.flushall())
+      const subject = subjectOf(redis)
+      const plain = {
+        payload: Uint8Array.of(),
+        headers: {},
+        key: undefined,
+        priority: 0,
+        delay: 0,
+        maxAttempts: 1,
+        keep: 0
+      }
+      yield* subject.enqueue(1000, [{ ...plain, id: "a" }, { ...plain, id: "b" }])
+      assert.strictEqual(yield* subject.cancel(1000, "a"), "waiting")
+      yield* subject.enqueue(1000, [{ ...plain, id: "a" }])
+      const found = yield* subject.claim(1000, { max: 3, ttl: 1000, owner: "me" })
+      assert.deepStrictEqual(found.map(({ id }) => id), ["b", "a"])
+    }))
 })
