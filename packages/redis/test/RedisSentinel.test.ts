@@ -40,8 +40,8 @@ const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
 const on = <A>({ client }: Node, use: (client: Client) => Promise<A>): Effect.Effect<A> =>
   Effect.promise(() => use(client))
 
-// A step waits for as long as a failover may take.
-const options = { sentinel, commandTimeout: "10 seconds", heartbeat: "200 millis" } as const
+// A step waits for as long as a failover may take, on a machine that does ten other things too.
+const options = { sentinel, commandTimeout: "30 seconds", heartbeat: "200 millis" } as const
 
 leaseStoreLaws("redis sentinel", RedisLeaseStore.layer(options), {
   shared: true,
@@ -54,7 +54,7 @@ leaseStoreLaws("redis sentinel", RedisLeaseStore.layer(options), {
   remnants: on(first, (redis) => redis.dbsize())
 })
 
-kvStoreLaws("redis sentinel", RedisKvStore.layer({ sentinel, commandTimeout: "10 seconds" }), {
+kvStoreLaws("redis sentinel", RedisKvStore.layer({ sentinel, commandTimeout: "30 seconds" }), {
   shared: true,
   compact: on(first, (redis) => redis.del(kvKeys("heddle").keys[5] ?? "")),
   leastTtl: 600
@@ -67,7 +67,7 @@ const store = (more: RedisLeaseStore.Options = {}) =>
   )
 
 const keys = Effect.map(
-  Layer.build(Layer.fresh(RedisKvStore.layer({ sentinel, commandTimeout: "10 seconds" }))),
+  Layer.build(Layer.fresh(RedisKvStore.layer({ sentinel, commandTimeout: "30 seconds" }))),
   Context.get(KvStore.KvStore)
 )
 

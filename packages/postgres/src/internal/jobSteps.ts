@@ -111,10 +111,9 @@ export const jobSteps = (
           return calls.map(({ length }) => Exit.succeed(ends.slice(at, at += length)))
         })
     }))
-    const unavailable = (): Lease.StoreUnavailable => failure(new Error("closed"))
     const submitted = <A>(
       effect: Effect.Effect<A, Lease.StoreUnavailable | Batcher.BatcherClosed | Batcher.TooHeavy>
-    ) => Effect.catchTag(effect, ["BatcherClosed", "TooHeavy"], () => Effect.fail(unavailable()))
+    ) => Effect.catchTag(effect, ["BatcherClosed", "TooHeavy"], () => Effect.fail(failure(new Error("closed"))))
 
     const wakes = new Map<string, Set<() => void>>()
     const tells = new Map<string, Set<() => void>>()
