@@ -19,7 +19,9 @@ const weigh = async (load: Load, count: number): Promise<Heap> => {
   return { heap: (Math.max(after, ...collected) - before) / 1e6 }
 }
 
+/** Does it once before: while the others had their turns V8 has used the rest to collect, and forgotten compiled code. */
 const time = async (load: Load, count: number): Promise<Weight> => {
+  await load.run(count)
   const cpu = process.cpuUsage()
   const start = now()
   await load.run(count)

@@ -16,7 +16,7 @@ export interface Match {
   /** How many pieces of work a turn does. */
   readonly count: number
   readonly rounds: number
-  /** Rounds before them that are not counted, for the compiler. Default 4. */
+  /** Rounds before them that are not counted, for the compiler. Default 2. */
   readonly warmUps?: number
   /** What all of them talk to. */
   readonly server?: Effect.Effect<{ readonly url: string }, Effect.Error<typeof Servers.redis>, Scope.Scope> | undefined
@@ -31,7 +31,7 @@ export type Measure = (
 export const nowhere = Effect.succeed({ url: "" })
 
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
-export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 4 }: Match) =>
+export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
   Effect.scoped(Effect.gen(function*() {
     const { url } = yield* server
     const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url }))

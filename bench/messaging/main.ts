@@ -24,7 +24,7 @@ const rabbitmq = [["amqplib, fifty jobs at once", "rabbitmq/amqplib.ts"], ["hedd
 const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
 /** After 80,000 jobs each of them has the rate that it keeps. */
-const queues = { from, count: 10_000, rounds: 5, warmUps: 8 }
+const queues = { from, count: 10_000, rounds: 5, warmUps: 4 }
 const starts = { from, count: 200, rounds: 3, measure: delays }
 const topics = { from, count: 20_000, rounds: 5 }
 
