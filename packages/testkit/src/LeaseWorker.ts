@@ -36,9 +36,13 @@ const tell = (event: Event): void => {
 
 const orders = Effect.acquireRelease(
   Effect.gen(function*() {
-    const queue = yield* Queue.unbounded<Command>()
+    const queue = yield* Queue.unbounded<Exclude<Command, { readonly _tag: "Stop" }>>()
     const lines = createInterface({ input: process.stdin })
-    lines.on("line", (line) => Queue.offerUnsafe(queue, Schema.decodeSync(Command)(line)))
+    lines.on("line", (line) => {
+      const order = Schema.decodeSync(Command)(line)
+      if (order._tag === "Stop") process.kill(process.pid, "SIGSTOP")
+      else Queue.offerUnsafe(queue, order)
+    })
     lines.on("close", () => Queue.offerUnsafe(queue, { _tag: "Exit" }))
     return { next: Queue.take(queue), close: () => process.stdin.destroy() }
   }),

@@ -17,6 +17,8 @@ export const Command = Schema.fromJsonString(Schema.TaggedUnion({
   Leave: { name: Schema.String },
   /** Keeps the thread busy within the next step of a section. */
   Block: { name: Schema.String, millis: Schema.Number },
+  /** Stops the process (SIGSTOP) between two steps of its sections: a signal from outside may come in the middle of one. */
+  Stop: {},
   /** Interrupts all sections, closes the store and lets the process end by itself. */
   Exit: {}
 }))

@@ -59,7 +59,7 @@ export const electionProcessLaws = (law: ElectionLaw, { worker: spec }: Election
         const { token } = yield* leads(stopped, "stopped")
         const next = yield* Effect.forkScoped(here(LeaderElection.campaign(name)))
         yield* here(waits(name, 1))
-        yield* stopped.signal("SIGSTOP")
+        yield* stopped.tell({ _tag: "Stop" })
         const mine = yield* inTime("the next leads", Fiber.join(next))
         const since = monotonic()
         assert.isTrue(mine.term > token)

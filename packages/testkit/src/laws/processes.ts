@@ -116,7 +116,7 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
         yield* hold(holder, resource, "holder", { ttl: 1000 })
         const { token } = yield* entered(holder, "holder")
         const waiter = yield* standInLine(store, { resource })
-        yield* holder.signal("SIGSTOP")
+        yield* holder.tell({ _tag: "Stop" })
         const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
         const granted = monotonic()
         assert.isAbove(Number(lease.token - token), 0)
