@@ -32,7 +32,7 @@ const start = Effect.gen(function*() {
 const { first, second, sentinel, sentinels } = await Effect.runPromise(Scope.provide(start, scope))
 type Node = typeof first
 
-const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "40 seconds")
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "100 seconds")
 
 const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
   inTime(Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("5 millis") }))
@@ -114,7 +114,7 @@ describe("a lease store behind Redis Sentinel", () => {
       yield* known(second)
       yield* on(first, (redis) => redis.config("SET", "masterauth", "not the password"))
       yield* on(first, (redis) => redis.call("CLIENT", "KILL", "TYPE", "master"))
-      const forgotten = yield* one.claim({ resource: "forgotten", ttl: "9 seconds" })
+      const forgotten = yield* one.claim({ resource: "forgotten", ttl: "30 seconds" })
       const section = yield* Effect.forkChild(Effect.flip(forgotten.run(Effect.never)))
       yield* second.server.kill
       const lost = yield* inTime(Fiber.join(section))

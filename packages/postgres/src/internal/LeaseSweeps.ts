@@ -7,7 +7,8 @@ export interface Surroundings {
 }
 
 const period = 60_000
-const least = 50
+/** Sweeps shortly after each other are one, and the clocks of client and server do not run alike. */
+const slack = 50
 
 /**
  * When to remove what nobody needs any more. Releases remove their rows themselves, but some must stay for a while, and what
@@ -25,7 +26,7 @@ export class LeaseSweeps {
 
   /** Something can be removed after so many ms. */
   after(delay: number): void {
-    this.at = Math.min(this.at, this.around.now() + Math.max(delay, least))
+    this.at = Math.min(this.at, this.around.now() + delay + slack)
     this.around.ring(this.at)
   }
 
