@@ -121,14 +121,26 @@ const stepsOf = (nats: Nats.Nats["Service"], prefix: string): BrokerBackend.Step
         flush
       ),
     subscribe: ({ group, inlet, pattern }) => {
+      let missed = false
+      const tell = () => {
+        if (missed) inlet.reconnected()
+        missed = false
+      }
+      // Whoever reads of the gap may look elsewhere for what he missed, and hears what comes then: the server knows of him again.
+      const again = () => {
+        missed = true
+        connection.flush().then(tell, () => {})
+      }
       const callback = (error: Error | null, message: Msg) => {
-        if (error === null) inlet.take(messageOf(message))
+        if (error !== null) return
+        tell()
+        inlet.take(messageOf(message))
       }
       const queue = group === undefined ? {} : { queue: queueOf(group, pattern) }
       return Effect.acquireRelease(
         whileUp(() => connection.subscribe(`${prefix}${pattern}`, { callback, ...queue })),
         (subscription) => Effect.sync(() => subscription.unsubscribe())
-      ).pipe(Effect.andThen(nats.onAgain(inlet.reconnected)), Effect.andThen(flush))
+      ).pipe(Effect.andThen(nats.onAgain(again)), Effect.andThen(flush))
     }
   }
 }

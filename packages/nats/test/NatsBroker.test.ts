@@ -120,6 +120,25 @@ describe("a broker on NATS", () => {
       )
     }).pipe(Effect.scoped, Effect.provide(Layer.fresh(layer))))
 
+  it.live("tells of a gap when what is published then is heard", () =>
+    Effect.gen(function*() {
+      const broker = yield* Broker.Broker
+      const other = yield* client
+      const { events } = yield* broker.subscribe("slow")
+      yield* proxy.latency("50 millis")
+      yield* Effect.addFinalizer(() => proxy.heal)
+      yield* proxy.reset
+      const heard = yield* inTime(Stream.runCollect(Stream.take(events, 2).pipe(Stream.tap((event) =>
+        Effect.sync(() => {
+          if (event._tag === "Gap") other.publish("heddle.slow", "after")
+        })
+      ))))
+      assert.deepStrictEqual(
+        Array.from(heard, (event) => event._tag === "Gap" ? event.cause : event.subject),
+        ["Reconnected", "slow"]
+      )
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(layer))))
+
   it.live("fails at once while there is no server, keeps nothing for later, and says what to look at", () =>
     Effect.gen(function*() {
       const own = yield* Servers.nats
