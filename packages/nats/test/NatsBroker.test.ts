@@ -128,11 +128,13 @@ describe("a broker on NATS", () => {
       yield* proxy.latency("50 millis")
       yield* Effect.addFinalizer(() => proxy.heal)
       yield* proxy.reset
-      const heard = yield* inTime(Stream.runCollect(Stream.take(events, 2).pipe(Stream.tap((event) =>
-        Effect.sync(() => {
-          if (event._tag === "Gap") other.publish("heddle.slow", "after")
-        })
-      ))))
+      const heard = yield* inTime(Stream.runCollect(
+        Stream.take(events, 2).pipe(Stream.tap((event) =>
+          Effect.sync(() => {
+            if (event._tag === "Gap") other.publish("heddle.slow", "after")
+          })
+        ))
+      ))
       assert.deepStrictEqual(
         Array.from(heard, (event) => event._tag === "Gap" ? event.cause : event.subject),
         ["Reconnected", "slow"]
