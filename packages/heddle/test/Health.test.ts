@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { InterruptSweep } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
@@ -87,4 +88,26 @@ describe("health", () => {
       yield* db.ok
       assert.deepStrictEqual(yield* well, { value: 1 })
     }).pipe(Effect.provide(layer), Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.live("a part that is interrupted at any step is forgotten, and its name is free", () =>
+    InterruptSweep.run({
+      setup: Layer.build(layer),
+      program: (context) => {
+        const part = (name: string) =>
+          Effect.scoped(Effect.gen(function*() {
+            const { notReady, ok } = yield* Health.component(name)
+            yield* ok
+            yield* Effect.sleep(1)
+            yield* notReady("tired")
+          }))
+        return Effect.provide(Effect.all([part("db"), part("cache")], { concurrency: 2 }), context)
+      },
+      invariant: (context) =>
+        Effect.gen(function*() {
+          const { ready } = yield* Health.Health
+          assert.deepStrictEqual(yield* ready, { ok: true, reasons: [] })
+          yield* Effect.scoped(Effect.andThen(Health.component("db"), Health.component("cache")))
+        }).pipe(Effect.provide(context)),
+      target: "all"
+    }))
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { InterruptSweep } from "@heddle/testkit"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -395,4 +396,23 @@ describe("trace context", () => {
       const plain = "work < request"
       assert.deepEqual(paths, [plain, plain, plain, "work < DistributedLock.withLock < request"])
     }).pipe(Effect.scoped))
+})
+
+describe("the runtime's metrics, interrupted at every step", () => {
+  it.live("leave the registry as it was", () =>
+    InterruptSweep.run({
+      setup: Effect.sync((): Metric.MetricRegistry => new Map()),
+      program: (registry) =>
+        Layer.build(Telemetry.layerRuntime).pipe(
+          Effect.andThen(Effect.sleep("2 seconds")),
+          Effect.scoped,
+          Effect.provideService(Metric.MetricRegistry, registry)
+        ),
+      invariant: (registry) =>
+        Effect.gen(function*() {
+          const left = (yield* Metric.snapshot).filter(({ type }) => type !== "Histogram")
+          assert.deepStrictEqual(left, [])
+        }).pipe(Effect.provideService(Metric.MetricRegistry, registry)),
+      target: "all"
+    }))
 })
