@@ -6,20 +6,31 @@ export type SeriesOf<Key, Series> = (context: Context.Context<never>, key: Key, 
 
 export const seriesOf = <Key, Series>(): SeriesOf<Key, Series> => {
   const all = new WeakMap<Metric.MetricRegistry, Registered<Key, Series>>()
+  // Most calls are like the one before, and three maps take longer to ask than what is counted.
+  let last: Found<Key, Series> | undefined
   return (context, key, make) => {
     const registry = Context.get(context, Metric.MetricRegistry)
+    const attributes = Context.get(context, Metric.CurrentMetricAttributes)
+    if (last?.registry === registry && last.attributes === attributes && last.key === key) return last.series
     let registered = all.get(registry)
     if (registered === undefined) all.set(registry, registered = { known: new WeakMap(), equal: new Map() })
-    const attributes = Context.get(context, Metric.CurrentMetricAttributes)
     let series = registered.known.get(attributes)
     if (series === undefined) registered.known.set(attributes, series = within(registered.equal, attributes))
     let found = series.get(key)
     if (found === undefined) series.set(key, found = make())
+    last = { registry, attributes, key, series: found }
     return found
   }
 }
 
 type Attributes = Context.Service.Shape<typeof Metric.CurrentMetricAttributes>
+
+interface Found<Key, Series> {
+  readonly registry: Metric.MetricRegistry
+  readonly attributes: Attributes
+  readonly key: Key
+  readonly series: Series
+}
 
 /** Attributes that are equal are one series; the same object is found without looking into it. */
 interface Registered<Key, Series> {
