@@ -11,7 +11,7 @@ describe("all are told each change once and in order, and nonsense changes nothi
     it.live(`on ${backend}`, () =>
       Effect.gen(function*() {
         const layer = yield* Effect.promise(() => layerOf(backend, url))
-        const told = yield* Effect.timeout(Effect.provide(scene, layer), "20 seconds")
+        const told = yield* Effect.timeout(Effect.provide(scene, layer), "100 seconds")
         assert.deepStrictEqual(told.map(([line]) => line), [
           `{"banner":"welcome","perPage":20}`,
           `{"banner":"sale","perPage":50}`,

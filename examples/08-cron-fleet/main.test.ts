@@ -12,7 +12,7 @@ describe("each tick runs on one process, and another goes on when that one is go
         const load = backends[backend]
         if (load === undefined) return assert.fail(`no backend ${backend}`)
         const { layer } = yield* Effect.promise(load)
-        const ticks = yield* Effect.timeout(Effect.provide(scene, layer(url)), "30 seconds")
+        const ticks = yield* Effect.timeout(Effect.provide(scene, layer(url)), "100 seconds")
         const times = ticks.map(({ at }) => at)
         assert.deepStrictEqual(times, [...new Set(times)].toSorted())
         const [one, same, other, others] = ticks.map(({ worker }) => worker)

@@ -19,7 +19,7 @@ describe("producers and consumers on a queue of Effect", () => {
         assert.deepStrictEqual(done, Array.from({ length: 25 }, (_, at) => at))
       }),
       { runs: 1000, leaks: true }
-    ), 60_000)
+    ))
 
   it.effect("AC-20.1 when consumers stop, the producer is blocked at the buffer", () =>
     Effect.gen(function*() {

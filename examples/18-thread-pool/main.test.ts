@@ -14,6 +14,5 @@ it.live(
         after: 610,
         restarted: 2
       })
-    }),
-  30_000
+    })
 )

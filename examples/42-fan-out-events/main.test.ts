@@ -17,7 +17,7 @@ describe("what is seen and what is missed are together what was published", () =
   for (const [backend, layer] of Object.entries(layers)) {
     it.live(`on ${backend}`, () =>
       Effect.gen(function*() {
-        const { board, chart, ledger } = yield* Effect.timeout(Effect.provide(scene, layer), "20 seconds")
+        const { board, chart, ledger } = yield* Effect.timeout(Effect.provide(scene, layer), "100 seconds")
         assert.deepStrictEqual(ledger, { seen: Array.from({ length: 100 }, (_, n) => n + 1), missed: 0 })
         for (const { missed, seen } of [board, chart]) {
           assert.strictEqual(seen.length + missed, 100)

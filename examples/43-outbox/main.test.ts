@@ -18,7 +18,7 @@ describe("of each payment that was committed is told, and of none that was rolle
     it.live(`on ${backend}`, () =>
       Effect.gen(function*() {
         const all = Effect.provide(scene, [layer, database(inject("postgresUrl"))])
-        const { paid, told } = yield* Effect.timeout(all, "30 seconds")
+        const { paid, told } = yield* Effect.timeout(all, "100 seconds")
         assert.deepStrictEqual(paid, Array.from({ length: 50 }, (_, n) => n + 1).filter((order) => order % 5 !== 0))
         assert.deepStrictEqual(told.toSorted((one, other) => one - other), paid)
       }))

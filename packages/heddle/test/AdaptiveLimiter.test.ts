@@ -56,7 +56,7 @@ for (
         assert.isAtMost(high, 18)
         assert.isAtMost(high - low, 5)
         assert.isAtLeast((server.served - before) / 20, 190)
-      }), 30_000)
+      }))
 
     it.effect("follows the server: to half of its capacity, and back", () =>
       Effect.gen(function*() {
@@ -74,7 +74,7 @@ for (
         assert.isAtMost(half[1], 10)
         assert.isAtLeast(full[0], 10)
         assert.isAtMost(full[1], 18)
-      }), 30_000)
+      }))
   })
 }
 
@@ -90,7 +90,7 @@ describe("an adaptive limiter by gradient", () => {
       const [low, high] = range(yield* limits(limiter, 20))
       assert.isAtLeast(low, 9)
       assert.isAtMost(high, 18)
-    }), 30_000)
+    }))
 
   it.effect("does not grow while it is not used, and does not drift", () =>
     Effect.gen(function*() {
@@ -104,7 +104,7 @@ describe("an adaptive limiter by gradient", () => {
       yield* limits(limiter, 20)
       const late = range(yield* limits(limiter, 10))
       assert.isAtMost(Math.abs(late[1] - early[1]), 2)
-    }), 30_000)
+    }))
 })
 
 describe("what a call shows", () => {
@@ -207,7 +207,7 @@ describe("partitions", () => {
       yield* TestClock.adjust("10 seconds")
       assert.isAtLeast(served.live, 400)
       assert.isAtLeast(served.batch, 400)
-    }), 30_000)
+    }))
 })
 
 describe("a refusal", () => {

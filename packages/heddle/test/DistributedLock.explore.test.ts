@@ -47,7 +47,7 @@ for (const order of ["arrival", "cohort"] as const) {
         }).pipe(Effect.provide(memory))
         yield* Explore.run(program, { runs: 400 })
         yield* Explore.run(program, { runs: 400, strategy: Explore.pct() })
-      }), 30_000)
+      }))
 
     it.live("loses no turn when a waiter is interrupted or gives up while it is served", () =>
       Effect.gen(function*() {
@@ -68,7 +68,7 @@ for (const order of ["arrival", "cohort"] as const) {
         }).pipe(Effect.provide(memory))
         yield* Explore.run(program, { runs: 600 })
         yield* Explore.run(program, { runs: 600, strategy: Explore.pct() })
-      }), 30_000)
+      }))
 
     it.live("AC-48.2 opposite orders of keys never deadlock", () =>
       Effect.gen(function*() {
@@ -78,7 +78,7 @@ for (const order of ["arrival", "cohort"] as const) {
         ], { concurrency: 2 }).pipe(Effect.provide(memory))
         yield* Explore.run(program, { runs: 500 })
         yield* Explore.run(program, { runs: 500, strategy: Explore.pct() })
-      }), 30_000)
+      }))
   })
 
   describe(`a lock in ${order} order, interrupted at every step`, () => {
@@ -96,7 +96,7 @@ for (const order of ["arrival", "cohort"] as const) {
         invariant,
         leaks: false,
         target: "all"
-      }), 30_000)
+      }))
 
     it.live("gives back what it took: in a line of three", () =>
       InterruptSweep.run({
@@ -122,7 +122,7 @@ for (const order of ["arrival", "cohort"] as const) {
           leaks: false
         })
         assert.isAbove(report.points, 20)
-      }), 30_000)
+      }))
 
     it.live("tryLock gives back what it took", () =>
       InterruptSweep.run({
@@ -130,6 +130,6 @@ for (const order of ["arrival", "cohort"] as const) {
         program: (world) => DistributedLock.tryLock("k", { order })(visit(world)).pipe(Effect.provide(world.context)),
         invariant,
         leaks: false
-      }), 30_000)
+      }))
   })
 }

@@ -334,8 +334,7 @@ describe("Hedge.hedged", () => {
         const delay = Duration.toMillis(yield* latency.delay)
         assert.isAtLeast(delay, 900)
         assert.isAtMost(delay, 1050)
-      }).pipe(Random.withSeed("measured")),
-    30_000
+      }).pipe(Random.withSeed("measured"))
   )
 
   it.effect("a percentile follows what changes, knows a floor, and no failure counts", () =>

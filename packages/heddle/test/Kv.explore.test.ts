@@ -29,14 +29,14 @@ describe("Kv under every kind of interleaving", () => {
       const seen = yield* Effect.all([increment, increment, increment, increment], { concurrency: "unbounded" })
       assert.sameMembers(seen, [1, 2, 3, 4])
       assert.deepStrictEqual(yield* valueOf("n"), Option.some(4))
-    })), 30_000)
+    })))
 
   it.live("AC-40.2 decides on one proposal", () =>
     explore(Effect.gen(function*() {
       const told = yield* Effect.all([1, 2, 3, 4].map((n) => numbers.propose("n", n)), { concurrency: "unbounded" })
       const decided = Option.getOrThrow(yield* numbers.get("n"))
       assert.deepStrictEqual(told, told.map(() => decided))
-    })), 30_000)
+    })))
 
   it.live(
     "tells each change once and in order, also those made while it reads in parts",
@@ -105,7 +105,7 @@ describe("Kv interrupted at every step", () => {
           assert.strictEqual(yield* increment, before + 1)
         }).pipe(Effect.provide(world)),
       target: "all"
-    }), 30_000)
+    }))
 
   it.live("who watches leaves nothing behind", () =>
     InterruptSweep.run({
@@ -115,5 +115,5 @@ describe("Kv interrupted at every step", () => {
           concurrency: "unbounded"
         }).pipe(Effect.timeoutOption(1000), Effect.provide(world)),
       invariant: (world) => Effect.provide(increment, world)
-    }), 30_000)
+    }))
 })

@@ -114,5 +114,5 @@ describe("KvStore in memory, interrupted at every step", () => {
         }).pipe(Effect.provide(world)),
       target: "all",
       leaks: false
-    }), 30_000)
+    }))
 })

@@ -60,7 +60,7 @@ describe("an election, under every kind of interleaving", () => {
       }).pipe(Effect.provide(memory))
       yield* Explore.run(program, { runs: 400 })
       yield* Explore.run(program, { runs: 400, strategy: Explore.pct() })
-    }), 30_000)
+    }))
 
   it.live(
     "tells who observes every leader that it still finds, none older after a newer",
@@ -81,8 +81,7 @@ describe("an election, under every kind of interleaving", () => {
           yield* sound(world)
         }).pipe(Effect.provide(memory))
         yield* Explore.run(program, { runs: 300 })
-      }),
-    30_000
+      })
   )
 
   const setup = Effect.gen(function*() {

@@ -57,7 +57,7 @@ describe("LeaseStore under every kind of interleaving", () => {
         assert.strictEqual(world.tokens.length, 5)
         yield* sound(world)
       }).pipe(Effect.provide(memory))
-    ), 30_000)
+    ))
 
   it.live("nor where waiters are interrupted, give up, or do not wait, while they are served", () =>
     explore(
@@ -77,7 +77,7 @@ describe("LeaseStore under every kind of interleaving", () => {
         yield* Fiber.join(trier)
         yield* sound(world)
       }).pipe(Effect.provide(memory))
-    ), 30_000)
+    ))
 
   it.live("a lease is renewed for as long as it is used, and its line waits", () =>
     explore(
@@ -91,7 +91,7 @@ describe("LeaseStore under every kind of interleaving", () => {
         assert.strictEqual(world.most, limit)
         assert.strictEqual(world.tokens.length, 3)
       }).pipe(Effect.provide(memory))
-    ), 30_000)
+    ))
 
   it.live("no step is taken under a lease that ran out once the next one was granted", () =>
     explore(
@@ -116,7 +116,7 @@ describe("LeaseStore under every kind of interleaving", () => {
         assert.deepStrictEqual(late, [])
         assert.isTrue(Exit.isSuccess(one) || Exit.isSuccess(two))
       }))
-    ), 30_000)
+    ))
 })
 
 describe("LeaseStore interrupted at every step", () => {
@@ -135,7 +135,7 @@ describe("LeaseStore interrupted at every step", () => {
       (report) => assert.isAbove(report.points, 20)
     )
 
-  it.live("a lease goes back: alone", () => sweep((world) => visit(world, 2)), 30_000)
+  it.live("a lease goes back: alone", () => sweep((world) => visit(world, 2)))
 
   it.live("a lease goes back: of a scoped claim, waited for or not", () =>
     sweep((world) =>

@@ -38,4 +38,4 @@ it.live("100,000 keys that were locked and released leave no memory behind", () 
     for (let batch = 0; batch < 1000; batch++) yield* lockMany(batch)
     const after = yield* heapUsed
     assert.isBelow((after - before) / 100_000, 20, "bytes a key")
-  }).pipe(Effect.provide(LeaseStore.layerMemory)), 30_000)
+  }).pipe(Effect.provide(LeaseStore.layerMemory)))

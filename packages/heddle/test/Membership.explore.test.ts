@@ -39,7 +39,7 @@ describe("a group, under every kind of interleaving", () => {
       }).pipe(Effect.provide(memory))
       yield* Explore.run(program, { runs: 300 })
       yield* Explore.run(program, { runs: 300, strategy: Explore.pct() })
-    }), 30_000)
+    }))
 
   it.live(
     "gives all who see one revision one owner of a key, and ends with what is true",
@@ -61,8 +61,7 @@ describe("a group, under every kind of interleaving", () => {
           for (const observer of observers) yield* Fiber.interrupt(observer)
         }).pipe(Effect.provide(memory))
         yield* Explore.run(program, { runs: 300 })
-      }),
-    30_000
+      })
   )
 
   const setup = Effect.map(Layer.build(memory), (context) => ({ context, dirty: 0 }))
@@ -87,5 +86,5 @@ describe("a group, under every kind of interleaving", () => {
         ),
       leaks: false,
       target: "all"
-    }), 30_000)
+    }))
 })

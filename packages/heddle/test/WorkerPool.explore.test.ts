@@ -184,8 +184,7 @@ describe("a pool, interrupted at any step", () => {
 
   it.live(
     "by its submitter, loses no worker and leaves no task behind",
-    () => InterruptSweep.run({ setup, program: submitAll, invariant: whole }),
-    30_000
+    () => InterruptSweep.run({ setup, program: submitAll, invariant: whole })
   )
 
   it.live(
@@ -206,5 +205,5 @@ describe("a pool, interrupted at any step", () => {
           yield* pool.shutdown()
         })),
       invariant: (world) => world.left === 0 ? Effect.void : Effect.die("a task goes on")
-    }), 30_000)
+    }))
 })

@@ -105,8 +105,7 @@ describe("claims on advisory locks, under every kind of interleaving", () => {
             yield* Explore.run(scene(mixture, waiters), { runs: 60, maxSteps: 100_000 })
             yield* Explore.run(scene(mixture, waiters), { runs: 20, maxSteps: 100_000, strategy: Explore.pct() })
           }
-        }),
-      60_000
+        })
     )
 
     it.live(
@@ -116,8 +115,7 @@ describe("claims on advisory locks, under every kind of interleaving", () => {
           for (const mixture of mixtures) {
             yield* Explore.run(scene(mixture, waiters, (world) => world.endWaiting()), { runs: 60, maxSteps: 100_000 })
           }
-        }),
-      60_000
+        })
     )
   }
 })

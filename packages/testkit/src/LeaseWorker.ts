@@ -40,8 +40,9 @@ const orders = Effect.acquireRelease(
     const lines = createInterface({ input: process.stdin })
     lines.on("line", (line) => {
       const order = Schema.decodeSync(Command)(line)
-      if (order._tag === "Stop") process.kill(process.pid, "SIGSTOP")
-      else Queue.offerUnsafe(queue, order)
+      if (order._tag !== "Stop") return void Queue.offerUnsafe(queue, order)
+      tell({ _tag: "Stopping" })
+      process.kill(process.pid, "SIGSTOP")
     })
     lines.on("close", () => Queue.offerUnsafe(queue, { _tag: "Exit" }))
     return { next: Queue.take(queue), close: () => process.stdin.destroy() }

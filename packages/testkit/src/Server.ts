@@ -103,7 +103,7 @@ export interface Spec {
   readonly env: Record<string, string>
   /** Whether it answers as it should. Asked again and again, each time for at most 1 s. */
   readonly ready: Effect.Effect<boolean>
-  /** For how long. Default 30 seconds. */
+  /** For how long. Default a minute. */
   readonly patience?: Duration.Input | undefined
 }
 
@@ -143,7 +143,7 @@ export const make: (spec: Spec) => Effect.Effect<Server, ServerError, Scope.Scop
   const turn = yield* Semaphore.make(1)
   let running: Running | undefined
   let closed = false
-  const patience = Duration.fromInputUnsafe(spec.patience ?? "30 seconds")
+  const patience = Duration.fromInputUnsafe(spec.patience ?? "1 minute")
 
   const fail = (reason: ServerError["reason"], message: string) =>
     new ServerError({ server: spec.name, reason, message: `${spec.name} on port ${spec.port} ${message}` })

@@ -281,7 +281,7 @@ describe("Explore", () => {
     Effect.gen(function*() {
       const settled = Effect.promise(() => Promise.resolve(1))
       const timer = Effect.callback<void>((resume) => {
-        const handle = setTimeout(() => resume(Effect.void), 60_000)
+        const handle = setTimeout(() => resume(Effect.void))
         handles.push(handle)
       })
       const handles: Array<NodeJS.Timeout> = []

@@ -148,7 +148,7 @@ describe("FaultProxy", () => {
         receiver?.on("end", () => resume(Effect.void))
       }).pipe(Effect.timeout("10 seconds"))
       assert.strictEqual(received.digest("hex"), sent.digest("hex"))
-    }), 30_000)
+    }))
 
   it.live("latency delays both directions", () =>
     Effect.gen(function*() {

@@ -276,12 +276,12 @@ describe("History", () => {
         assert.strictEqual(new Set(events.map((event) => event.process)).size, 2)
         assert.isTrue(events.every((event) => before < event.at && event.at < after))
         assert.deepStrictEqual(History.check(events), [])
-      }), 30_000)
+      }))
 
     it.live("a child's lines come by its stdout", () =>
       Effect.gen(function*() {
         const { stdout } = yield* child("-", "a")
         assert.lengthOf(yield* History.parse(stdout), 200)
-      }), 30_000)
+      }))
   })
 })

@@ -135,8 +135,7 @@ describe("redis", () => {
         yield* redis.restart({ keepData: false })
         assert.strictEqual(yield* ask(redis.port, "GET k"), "$-1")
         assert.strictEqual((yield* redis.logs).split("Ready to accept connections").length, 4)
-      }),
-    20_000
+      })
   )
 
   it.live(
@@ -159,8 +158,7 @@ describe("redis", () => {
         assert.strictEqual(yield* ask(first.port, "SET foo{06S} v"), "+OK")
         yield* first.restart({ keepData: false })
         assert.strictEqual(yield* ask(first.port, "GET foo{06S}"), "$-1")
-      }),
-    30_000
+      })
   )
 
   it.live(
@@ -196,7 +194,7 @@ describe("redis", () => {
       const late = yield* Effect.forkChild(ask(redis.port, "PING"), { startImmediately: true })
       yield* redis.continue
       assert.strictEqual(yield* Fiber.join(late).pipe(Effect.timeout("5 seconds")), "+PONG")
-    }), 20_000)
+    }))
 
   it.live("a stopped server can be killed and ends with its scope", () =>
     Effect.gen(function*() {
@@ -210,7 +208,7 @@ describe("redis", () => {
         return redis.port
       }))
       assert.isTrue(yield* isRefused(port))
-    }), 20_000)
+    }))
 
   it.live("several nodes know nothing of each other", () =>
     Effect.gen(function*() {
@@ -219,13 +217,13 @@ describe("redis", () => {
       assert.strictEqual(new Set(nodes.map(({ port }) => port)).size, 5)
       assert.strictEqual(yield* ask(nodes[0].port, "SET k v"), "+OK")
       for (const node of nodes.slice(1)) assert.strictEqual(yield* ask(node.port, "GET k"), "$-1")
-    }), 20_000)
+    }))
 
   it.effect("a server starts in real time, also in a test that drives its own clock", () =>
     Effect.gen(function*() {
       const redis = yield* Servers.redis
       assert.strictEqual(yield* ask(redis.port, "PING"), "+PONG")
-    }), 20_000)
+    }))
 
   it.live(
     "no server outlives a runner that is killed, stopped or not, and the next runner sweeps its folders",
@@ -247,8 +245,7 @@ describe("redis", () => {
         const next = yield* run(`yield* Servers.redis; console.log("up")`)
         assert.strictEqual(yield* next.line, "up")
         assert.deepStrictEqual(left(), [])
-      }),
-    30_000
+      })
   )
 })
 
@@ -261,7 +258,7 @@ describe("etcd", () => {
       assert.strictEqual(yield* get(etcd.url), "v")
       yield* etcd.restart({ keepData: false })
       assert.strictEqual(yield* get(etcd.url), undefined)
-    }), 30_000)
+    }))
 
   it.live(
     "a cluster of three goes on without one member, which catches up when it is back",
@@ -294,7 +291,7 @@ describe("postgres", () => {
       assert.strictEqual(yield* query(postgres.port, "select v from t"), "kept")
       yield* postgres.restart({ keepData: false })
       assert.include(yield* query(postgres.port, "select v from t"), "42P01")
-    }), 30_000)
+    }))
 
   it.live("a stopped server stands still as a whole, and goes on as a whole", () =>
     Effect.gen(function*() {
@@ -310,7 +307,7 @@ describe("postgres", () => {
       yield* postgres.continue
       const answers = Effect.all([Fiber.join(session), Fiber.join(again)])
       assert.deepStrictEqual(yield* Effect.timeout(answers, "10 seconds"), ["awake", "again"])
-    }), 30_000)
+    }))
 
   it.live(
     "killed while it is stopped, none of its processes is left, with or without its runner",

@@ -72,8 +72,7 @@ describe("the catalogue", () => {
         const before = (yield* Metric.snapshot).length
         for (let job = 2; job <= 100; job++) yield* everyPattern(String(job))
         assert.strictEqual((yield* Metric.snapshot).length, before)
-      })),
-    60_000
+      }))
   )
 
   it.effect("has every span that a pattern opens, with its attributes, and has none that no pattern does", () =>

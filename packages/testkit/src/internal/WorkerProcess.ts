@@ -88,3 +88,7 @@ export const start = (spec: Spec): Effect.Effect<WorkerProcess, never, Scope.Sco
       ended: wait(() => end === undefined ? undefined : Effect.succeed(end))
     }
   })
+
+/** Completes when a process that was told to stop does so: what makes it go on must not come before. */
+export const stops = (worker: WorkerProcess): Effect.Effect<Event> =>
+  worker.told("it stopped", (event): event is Event => event._tag === "Stopping")

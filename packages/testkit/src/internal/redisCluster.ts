@@ -51,12 +51,12 @@ export const start = (binary: Binary, names: Arr.NonEmptyReadonlyArray<string>) 
       }
       return true
     })
-    formed = yield* until(form, "30 seconds")
+    formed = yield* until(form, "1 minute")
     if (!formed) {
       return yield* new Server.ServerError({
         server: first.server.name,
         reason: "Start",
-        message: `the cluster around ${first.server.url} did not form within 30 seconds`
+        message: `the cluster around ${first.server.url} did not form within a minute`
       })
     }
     return servers

@@ -42,13 +42,13 @@ export const start = (binary: Binary, name: string) =>
             answer.includes(`num-other-sentinels\r\n$1\r\n${sentinels - 1}\r`)
           )
       ),
-      "30 seconds"
+      "1 minute"
     )
     if (!ready) {
       return yield* new Server.ServerError({
         server: name,
         reason: "Start",
-        message: `the sentinels of ${primary.url} did not find each other within 30 seconds`
+        message: `the sentinels of ${primary.url} did not find each other within a minute`
       })
     }
     return { name, primary, replica, sentinels: watching }

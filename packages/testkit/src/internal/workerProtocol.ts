@@ -29,6 +29,8 @@ const bigint = Schema.BigIntFromString
 /** What a worker process tells, one JSON line each on its stdout; instants are CLOCK_MONOTONIC in nanoseconds. */
 export const Event = Schema.fromJsonString(Schema.TaggedUnion({
   Ready: {},
+  /** It stops now. */
+  Stopping: {},
   Entered: { name: Schema.String, token: bigint, at: bigint },
   /** `left` is the instant of the section's last step. `how` is `done`, `interrupted`, or the tag of the error. */
   Ended: { name: Schema.String, how: Schema.String, token: bigint, entered: bigint, left: bigint }

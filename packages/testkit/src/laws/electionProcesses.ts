@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { LeaderElection } from "heddle/coordination"
-import { start, type WorkerProcess } from "../internal/WorkerProcess.ts"
+import { start, stops, type WorkerProcess } from "../internal/WorkerProcess.ts"
 import { type Event, monotonic } from "../internal/workerProtocol.ts"
 import type { ElectionAbilities } from "../LeaderElectionLaws.ts"
 import { type ElectionLaw, free, observing, waits } from "./electionStage.ts"
@@ -63,6 +63,7 @@ export const electionProcessLaws = (law: ElectionLaw, { worker: spec }: Election
         const mine = yield* inTime("the next leads", Fiber.join(next))
         const since = monotonic()
         assert.isTrue(mine.term > token)
+        yield* stops(stopped)
         yield* stopped.signal("SIGCONT")
         const end = yield* ended(stopped, "stopped")
         assert.strictEqual(end.how, "interrupted")

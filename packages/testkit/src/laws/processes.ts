@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { start, type WorkerProcess } from "../internal/WorkerProcess.ts"
+import { start, stops, type WorkerProcess } from "../internal/WorkerProcess.ts"
 import { type Event, monotonic } from "../internal/workerProtocol.ts"
 import type { Abilities } from "../LeaseStoreLaws.ts"
 import { having, inTime, type Law, seen, standInLine, type Store } from "./Stage.ts"
@@ -120,6 +120,7 @@ export const processLaws = (law: Law, { fair, worker: spec }: Abilities): void =
         const lease = yield* inTime("the waiter is served", Fiber.join(waiter))
         const granted = monotonic()
         assert.isAbove(Number(lease.token - token), 0)
+        yield* stops(holder)
         yield* holder.signal("SIGCONT")
         const end = yield* ended(holder, "holder")
         assert.strictEqual(end.how, "LeaseLost")
