@@ -20,7 +20,10 @@ export interface Inlet {
   readonly take: (message: Message) => void
   /** Ends at once where there is room, and else when there is. */
   readonly room: Effect.Effect<void>
-  /** The connection was replaced: messages may be missing from here on. */
+  /**
+   * The connection was replaced: messages may be missing here. To be told when what is published from then on is heard again, and before
+   * the first that is heard: whoever reads of the gap looks elsewhere for what he missed, and must miss nothing after that.
+   */
   readonly reconnected: () => void
 }
 
