@@ -1,5 +1,5 @@
-import { jobLuaOthers } from "./jobLuaOthers.ts"
-import { jobLuaBatches, jobLuaFirsts, jobLuaPlain } from "./jobLuaPlain.ts"
+import { jobLuaBatches, jobLuaFirsts } from "./jobLuaPlain.ts"
+import { jobLuaRest } from "./jobLuaRest.ts"
 import { jobLuaSteps } from "./jobLuaSteps.ts"
 
 /**
@@ -34,7 +34,8 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  *
  * `sharded`: for the node of a cluster, which publishes in the slot of the keys.
  */
-export const jobLua = (time: string, sharded: boolean): string => `
+export const jobLua = (time: string, sharded: boolean): string =>
+  numbered(`
 local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES, PLAIN, BATCHES = unpack(KEYS)
 local start, level, args, at = ARGV[1], tonumber(ARGV[2]), cmsgpack.unpack(ARGV[3]), 0
 ${time}
@@ -52,10 +53,6 @@ local optional = function()
   local has, value = arg(), arg()
   return has == 1 and value
 end
-
--- What stands where in a job: a list packs in a third of the time of a table with names. What is not there is false.
-local STATE, SEQ, READYAT, ENQUEUED, ATTEMPTS, MOST, KEEP, PRIORITY, TOKEN, KEY, HEADERS, OWNER, FOLLOWED, PROGRESS, CAUSE, PROBLEM,
-  KIND, RESULT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 
 local function firstAt(key) return tonumber(redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2]) or math.huge end
 local delayedAt, claimedAt, endedAt = firstAt(DELAYED), firstAt(CLAIMED), firstAt(ENDED)
@@ -102,166 +99,43 @@ local function sweep()
   gone, ids, fat, members = {}, {}, {}, {}
 end
 
-${jobLuaPlain}
-local function load(id)
-  local packed = not gone[id] and redis.call("HGET", JOBS, id)
-  return packed and open(id, packed)
-end
-local function save(id, job) redis.call("HSET", JOBS, id, cmsgpack.pack(job)) end
-local function idOf(member) return string.sub(member, 17) end
-local function lineOf(key) return #key .. ":" .. key .. ":" end
-local function firstOf(key)
-  local line = lineOf(key)
-  local found = redis.call("ZRANGEBYLEX", LINES, "[" .. line, "(" .. line .. ":", "LIMIT", 0, 1)[1]
-  return found and string.sub(found, #line + 1)
-end
-
-local function place(id, job)
-  local member = job[SEQ] .. id
-  if job[READYAT] > now then
-    schedule(DELAYED, job[READYAT], member)
-  elseif job[KEY] == "" or firstOf(job[KEY]) == member then
-    redis.call("ZADD", READY, number(job[READYAT] - job[PRIORITY] * level), member)
-    grew = true
-  end
-end
-
-local function wait(id, job)
-  job[STATE] = "waiting"
-  save(id, job)
-  place(id, job)
-end
-
 local function rank()
   seq = seq + 1
   return string.format("%016d", seq)
 end
 
-local function line(id, job)
-  if job[KEY] ~= "" then redis.call("ZADD", LINES, 0, lineOf(job[KEY]) .. job[SEQ] .. id) end
-end
+local function idOf(member) return string.sub(member, 17) end
 
-local function follow(key)
-  local first = firstOf(key)
-  if not first then return end
-  local id = idOf(first)
-  local job = load(id)
-  if job and job[STATE] == "waiting" then wait(id, job) end
-end
-
-local function leave(id, job)
-  if job[KEY] == "" then return end
-  local member = job[SEQ] .. id
-  local wasFirst = firstOf(job[KEY]) == member
-  redis.call("ZREM", LINES, lineOf(job[KEY]) .. member)
-  if wasFirst then follow(job[KEY]) end
-end
-
-local function tell(id, job) return job[FOLLOWED] and redis.call(publish, start .. ":job:" .. id, "") or 0 end
-
-local function forget(id)
-  redis.call("HDEL", JOBS, id)
-  redis.call("HDEL", PAYLOADS, id)
-  redis.call("ZREM", DEAD, id)
-  redis.call("ZREM", ENDED, id)
-end
-
-local function unplace(id, job)
-  local member = job[SEQ] .. id
-  if job[STATE] == "claimed" then return redis.call("ZREM", CLAIMED, member) end
-  redis.call("ZREM", READY, member)
-  redis.call("ZREM", DELAYED, member)
-end
-
-local function die(id, job, cause, problem)
-  unplace(id, job)
-  job[STATE], job[CAUSE], job[PROBLEM] = "dead", cause, problem
-  save(id, job)
-  redis.call("ZADD", DEAD, redis.call("HINCRBY", META, "died", 1), id)
-  leave(id, job)
-  tell(id, job)
-end
-
-local function finish(id, job, kind, result)
-  if job[KEEP] > 0 then
-    unplace(id, job)
-    job[STATE], job[KIND], job[RESULT] = "ended", kind, result
-    save(id, job)
-    redis.call("HDEL", PAYLOADS, id)
-    redis.call("ZADD", ENDED, number(now + job[KEEP]), id)
-    tell(id, job)
-  else
-    if job[STATE] == "claimed" then members[#members + 1] = job[SEQ] .. id else unplace(id, job) end
-    job[STATE] = "ended"
-    gone[id] = true
-    ids[#ids + 1] = id
-    fat[#fat + 1] = id
-    if tell(id, job) > 0 then redis.call("SET", start .. ":end:" .. id, cmsgpack.pack({ kind, result }), "PX", 60000) end
-  end
-  leave(id, job)
-end
-
-local function overdue(key) return redis.call("ZRANGEBYSCORE", key, "-inf", number(now)) end
-
-local function advance()
-  if endedAt <= now then
-    for _, id in ipairs(overdue(ENDED)) do forget(id) end
-  end
-  if delayedAt <= now then
-    for _, member in ipairs(overdue(DELAYED)) do
-      redis.call("ZREM", DELAYED, member)
-      local job = load(idOf(member))
-      if job then wait(idOf(member), job) end
-    end
-  end
-  if claimedAt > now then return end
-  for _, member in ipairs(overdue(CLAIMED)) do
-    local batch = string.byte(member) == 98 and batchOf(tonumber(string.sub(member, 2)))
-    if batch then
-      local all = {}
-      for id in pairs(batch.ids) do all[#all + 1] = id end
-      for _, id in ipairs(all) do load(id) end
-    end
-  end
-  sweep()
-  for _, member in ipairs(overdue(CLAIMED)) do
-    redis.call("ZREM", CLAIMED, member)
-    local id = idOf(member)
-    local job = load(id)
-    if job and job[ATTEMPTS] < job[MOST] then
-      wait(id, job)
-    elseif job then
-      die(id, job, "its claim expired, and it has had all of its " .. job[ATTEMPTS] .. " attempts", false)
-    end
-  end
-end
-
-local function held()
-  local id, token = arg(), arg()
-  local job = load(id)
-  if job and job[STATE] == "claimed" and job[TOKEN] == token then return id, job end
-  return id, nil
-end
-
-local function some(value)
-  if value then return 1, value end
-  return 0, ""
-end
-
-local answers = {}
+local answers, ops = {}, {}
 local function answer(value) answers[#answers + 1] = value end
 
+-- A function costs its making: a local of the function right around it is looked for in a list of all that are used so, one of a
+-- function further out is copied. So the steps stand in functions of their own, and what not every call needs is made when it is asked for.
+local open, load, wait, die, finish, line, place, held, advance, others
+${jobLuaRest}
+local function need()
+  if not load then rest() end
+end
+
+local function main()
 ${jobLuaFirsts}
 ${jobLuaSteps}
-${jobLuaOthers}
-advance()
+if math.min(delayedAt, claimedAt, endedAt) <= now then
+  need()
+  advance()
+end
 while at < #args do
   local op = arg()
   if op ~= "settle" then sweep() end
-  if not ops[op] then others() end
+  if not ops[op] then
+    need()
+    others()
+  end
   ops[op]()
 end
 sweep()
+end
+main()
 if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
 if token > firstToken then redis.call("HSET", META, "token", number(token)) end
 local function isLeft() return redis.call("LLEN", PLAIN) > 0 or redis.call("ZCARD", READY) > 0 end
@@ -269,4 +143,15 @@ if (grew and not paused and isLeft()) or due < math.min(delayedAt, claimedAt) th
   redis.call(publish, start .. ":news", "")
 end
 return cmsgpack.pack(answers)
-`
+`)
+
+/**
+ * What stands where in a job: a list packs in a third of the time of a table with names. What is not there is false. Each name is
+ * written as its number, as a local costs each function that uses it.
+ */
+const fields = `
+  STATE SEQ READYAT ENQUEUED ATTEMPTS MOST KEEP PRIORITY TOKEN
+  KEY HEADERS OWNER FOLLOWED PROGRESS CAUSE PROBLEM KIND RESULT
+`.trim().split(/\s+/)
+const numbered = (lua: string): string =>
+  fields.reduce((text, name, at) => text.replaceAll(`job[${name}]`, `job[${at + 1}]`), lua)

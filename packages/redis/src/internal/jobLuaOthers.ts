@@ -1,6 +1,6 @@
 /** The operations of `jobLua` that a worker does not ask for in each call: made when one is asked for, as a function costs its making. */
 export const jobLuaOthers = `
-local function others()
+function others()
   ops.dead = function()
     local letters = {}
     for i, id in ipairs(redis.call("ZRANGE", DEAD, 0, arg() - 1)) do

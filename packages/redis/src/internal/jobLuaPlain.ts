@@ -50,7 +50,7 @@ local function fatten(id, body)
   return job
 end
 
-local function open(id, packed)
+function open(id, packed)
   if string.byte(packed) == 112 then return fatten(id, packed) end
   return cmsgpack.unpack(packed)
 end

@@ -1,12 +1,11 @@
 /** The operations of `jobLua`, each of which reads its own arguments and answers once. Enqueues that follow each other go together. */
 export const jobLuaSteps = `
-local ops = {}
-
 -- All but the rank of a job is the same for most of those that come together: it is packed once.
-local front, plain = "\\157" .. cmsgpack.pack("waiting") .. "\\176", nil
+local front, plain = nil, nil
 local lastMost, lastKeep, lastHeaders
 local function packedPlain(rank, most, keep, headers)
   if most ~= lastMost or keep ~= lastKeep or headers ~= lastHeaders then
+    front = "\\157" .. cmsgpack.pack("waiting") .. "\\176"
     lastMost, lastKeep, lastHeaders = most, keep, headers
     plain = cmsgpack.pack(now, now, 0, most, keep, 0, 0, "", headers, "", false)
   end
@@ -77,6 +76,7 @@ ops.enqueue = function()
   many("ZADD", READY, places)
   many("RPUSH", PLAIN, plain)
   grew = grew or #places + #plain > 0
+  if #keyed > 0 then need() end
   for _, at in ipairs(keyed) do
     line(names[at], others[at])
     place(names[at], others[at])
@@ -120,6 +120,7 @@ ops.claim = function()
 end
 
 ops.extend = function()
+  need()
   local known = {}
   for i = 1, arg() do
     local id, job = held()
@@ -156,7 +157,11 @@ ops.settle = function()
       later[id] = true
     end
   end
-  local packed = #rest > 0 and each(JOBS, rest) or {}
+  local packed = {}
+  if #rest > 0 then
+    need()
+    packed = each(JOBS, rest)
+  end
   for at, id in ipairs(rest) do
     local i, job = places[at], jobs[id]
     if job == nil then
