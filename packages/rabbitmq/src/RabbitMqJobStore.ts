@@ -11,6 +11,9 @@
  * Consumers ask for as many jobs as are claimed, while claims follow one another. What was fetched and is not claimed goes back after 50 ms,
  * uncounted. Delays wait in queues of their own length that dead-letter into the main one, and are up to an eighth longer than asked for.
  *
+ * Those that are done are acknowledged in one word up to the oldest that is still worked on, and one by one behind it: each word is an entry
+ * in the log of the queue.
+ *
  * **Gotchas**
  *
  * - A retry, a hand-back and a dead letter are put elsewhere and then acknowledged. A process that dies in between leaves the job twice; the

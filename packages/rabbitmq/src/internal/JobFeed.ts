@@ -6,6 +6,7 @@ import type { Names } from "./jobQueues.ts"
 /** What a consumer may have unacknowledged, and what it has. */
 interface Credit {
   readonly tag: string
+  readonly isMain: boolean
   readonly prefetch: number
   used: number
 }
@@ -74,22 +75,28 @@ export class JobFeed {
     return this.fetched.length
   }
 
+  /** How many more than are asked for it takes to fetch so many. */
+  lacking(count: number): number {
+    let room = this.fetched.length
+    for (const { isMain, prefetch, used } of this.credits) if (isMain) room += prefetch - used
+    return Math.max(0, count - room)
+  }
+
   /** Sees to it that so many can be fetched. */
   async ask(count: number): Promise<void> {
-    const room = this.credits.filter(({ tag }) => tag.startsWith("main"))
-      .reduce((sum, { prefetch, used }) => sum + prefetch - used, this.fetched.length)
-    if (room >= count) return
-    const prefetch = count - room
+    const prefetch = this.lacking(count)
+    if (prefetch === 0) return
     const number = this.count++
     const start = (kind: "front" | "main") => {
-      const credit: Credit = { tag: `${kind} ${number} ${this.names.main}`, prefetch, used: 0 }
+      const tag = `${kind} ${number} ${this.names.main}`
+      const credit: Credit = { tag, isMain: kind === "main", prefetch, used: 0 }
       this.credits.push(credit)
-      this.all.set(credit.tag, credit)
+      this.all.set(tag, credit)
       // Deliveries are taken from the channel's event: they may come when the consumer is cancelled already.
       const ended = (message: ConsumeMessage | null) => {
         if (message === null) this.channel.close().catch(() => {})
       }
-      return this.channel.consume(this.names[kind], ended, { consumerTag: credit.tag })
+      return this.channel.consume(this.names[kind], ended, { consumerTag: tag })
     }
     // Sent in one go: the limit is that of the consumers behind it.
     await Promise.all([this.channel.prefetch(prefetch), start("front"), start("main")])
@@ -101,7 +108,7 @@ export class JobFeed {
     if (credit === undefined) return false
     credit.used++
     const place = this.count++
-    this.put(new Fetched(message, credit.tag.startsWith("front") ? front + place : place, credit))
+    this.put(new Fetched(message, credit.isMain ? place : front + place, credit))
     return true
   }
 

@@ -1,6 +1,6 @@
 import type { ConfirmChannel, Message } from "amqplib"
 import type { Job, JobBackend } from "heddle/messaging"
-import { setTimeout as sleep } from "node:timers/promises"
+import { Acks } from "./Acks.ts"
 import { type Fetched, JobFeed } from "./JobFeed.ts"
 import { encode, moved, type StoredJob } from "./jobMessage.ts"
 import { Declared, delayFor, delaying, lasting, letters, type Names, namesOf } from "./jobQueues.ts"
@@ -18,6 +18,9 @@ export interface Held {
 
 export const nameOf = ({ id, queue, token }: Held["claimed"]): string => `${queue} ${token} ${id}`
 
+/** Called once: with what went wrong, or when the server has it. */
+type Told = (error: unknown) => void
+
 /** All that stands on one channel, and ends with it. */
 export class JobRoom {
   readonly channel: ConfirmChannel
@@ -26,6 +29,7 @@ export class JobRoom {
   /** What is on its way to the server and nobody waits for. */
   readonly pending = new Set<Promise<unknown>>()
   closed = false
+  readonly acks: Acks<Message>
   private readonly prefix: string
   private readonly declared: Declared
   private readonly returned = new Set<string>()
@@ -35,6 +39,7 @@ export class JobRoom {
   constructor(channel: ConfirmChannel, prefix: string) {
     this.channel = channel
     this.prefix = prefix
+    this.acks = new Acks(channel)
     this.declared = new Declared(channel)
     channel.once("close", () => {
       this.closed = true
@@ -56,6 +61,16 @@ export class JobRoom {
     const made = new JobFeed(this.channel, names)
     this.feeds.set(queue, made)
     return made
+  }
+
+  /** Where there is nothing to make. */
+  known(queue: string): JobFeed | undefined {
+    const feed = this.feeds.get(queue)
+    return feed !== undefined && this.made(feed.names) ? feed : undefined
+  }
+
+  private made({ front, main }: Names): boolean {
+    return this.declared.has(front) && this.declared.has(main)
   }
 
   /** Whoever comes first makes both: a server is confused by consumers of a queue that is being made. */
@@ -85,13 +100,21 @@ export class JobRoom {
 
   /** Puts new jobs at the end of what waits, each after its delay. When it ends the server has them. */
   async enqueue(queue: string, entries: ReadonlyArray<JobBackend.Entry>): Promise<void> {
-    const names = this.names(queue)
-    await this.make(names)
+    const names = this.feeds.get(queue)?.names ?? this.names(queue)
+    if (!this.made(names)) await this.make(names)
     const at = Date.now()
-    await Promise.all(entries.map(({ delay, headers, id, maxAttempts, payload }) => {
-      const job = { id, payload, headers, attempts: 0, token: 0, maxAttempts, at, left: 0 }
-      return delay === 0 ? this.publish(names.main, job) : this.wait(names, job, delay)
-    }))
+    await new Promise<void>((resolve, reject) => {
+      let left = entries.length
+      const told: Told = (error) => {
+        if (error !== undefined) reject(error)
+        else if (--left === 0) resolve()
+      }
+      for (const { delay, headers, id, maxAttempts, payload } of entries) {
+        const job = { id, payload, headers, attempts: 0, token: 0, maxAttempts, at, left: 0 }
+        if (delay === 0) this.send(names.main, job, undefined, told)
+        else this.wait(names, job, delay).then(() => told(undefined), told)
+      }
+    })
   }
 
   /** Puts a job at the end of what waits, after a delay. When it ends the server has the job. */
@@ -111,35 +134,41 @@ export class JobRoom {
   }
 
   /** Puts a job into a queue. When it ends the server has it there. */
-  async publish(name: string, job: StoredJob, failure?: Job.Failure): Promise<void> {
-    // A queue that somebody is about to make refuses what comes too early.
-    for (let refused = 0; await this.send(name, job, failure) === "refused"; refused++) {
-      if (refused === 20) throw new Error(`the queue ${name} has refused the message (nacked)`)
-      await sleep(20)
-    }
+  publish(name: string, job: StoredJob, failure?: Job.Failure): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.send(name, job, failure, (error) => error === undefined ? resolve() : reject(error))
+    )
   }
 
-  private send(name: string, job: StoredJob, failure: Job.Failure | undefined): Promise<"taken" | "refused"> {
-    const { content, options } = encode(job, failure)
+  private send(name: string, job: StoredJob, failure: Job.Failure | undefined, told: Told, refused = 0): void {
     const correlationId = String(this.sent++)
-    return new Promise((resolve, reject) => {
-      this.channel.publish("", name, content, { ...options, correlationId, mandatory: true }, (error: unknown) => {
-        if (error !== null) {
-          if (error instanceof Error && error.message === "message nacked") resolve("refused")
-          else reject(error)
-        } else if (this.returned.delete(correlationId)) {
-          this.declared.forget(name)
-          reject(new Error(`the queue ${name} has been removed`))
-        } else resolve("taken")
-      })
+    const { content, options } = encode(job, correlationId, failure)
+    const confirm = (error: unknown) => {
+      if (error === null) {
+        if (!this.returned.delete(correlationId)) return told(undefined)
+        this.declared.forget(name)
+        told(new Error(`the queue ${name} has been removed`))
+      } else if (!(error instanceof Error && error.message === "message nacked")) {
+        told(error)
+      } else if (refused === 20) {
+        told(new Error(`the queue ${name} has refused the message (nacked)`))
+      } else {
+        // A queue that somebody is about to make refuses what comes too early.
+        setTimeout(() => this.send(name, job, failure, told, refused + 1), 20)
+      }
+    }
+    try {
+      this.channel.publish("", name, content, options, confirm)
       oneWrite(this.channel)
-    })
+    } catch (error) {
+      told(error)
+    }
   }
 
   /** Puts a job elsewhere. When the server has it there, it is told that it is done here. */
   async move(fetched: Fetched, put: (job: StoredJob) => Promise<void>): Promise<void> {
     await put({ ...fetched.job, left: 0, token: fetched.token + moved })
-    this.done(fetched)
+    this.done([fetched])
   }
 
   async bury(queue: string, fetched: Fetched, attempts: number, failure: Job.Failure): Promise<void> {
@@ -147,10 +176,16 @@ export class JobRoom {
     await this.move(fetched, (job) => this.publish(dead, { ...job, attempts }, failure))
   }
 
-  done(fetched: Fetched): void {
-    this.channel.ack(fetched.message)
+  done(all: ReadonlyArray<Fetched>): void {
+    this.acks.done(all.map(({ message }) => message))
     oneWrite(this.channel)
-    fetched.gone()
+    for (const fetched of all) fetched.gone()
+  }
+
+  /** They are done. When it ends the server knows. */
+  finish(all: ReadonlyArray<Fetched>): Promise<unknown> {
+    this.done(all)
+    return this.sync()
   }
 
   /** Gives a job back to the server, which counts that. */
@@ -162,7 +197,7 @@ export class JobRoom {
   /** Gives back what was looked at, each into its place. */
   restore(messages: ReadonlyArray<Message>): void {
     try {
-      for (const message of messages) this.channel.nack(message, false, true)
+      for (const message of messages) this.acks.back(message)
     } catch {
       // The channel is gone, and the server has them back.
     }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { Job, JobBackend } from "heddle/messaging"
 import type { RabbitMq } from "../RabbitMq.ts"
-import type { JobFeed } from "./JobFeed.ts"
+import type { Fetched, JobFeed } from "./JobFeed.ts"
 import { type Held, type JobRoom, nameOf } from "./JobRoom.ts"
 
 /** Where claims are kept, and what else becomes of them. */
@@ -17,7 +17,7 @@ type Answer = JobBackend.Settled | Job.StoreUnavailable
 
 /** Ends claims. The acknowledgements of those that are completed share one round trip. */
 export const settling = (
-  { failure, step }: RabbitMq["Service"],
+  { step }: RabbitMq["Service"],
   { expire, now, rest, room }: Claims
 ): JobBackend.Steps["settle"] => {
   /** Where a job cannot be put elsewhere the server gets it back, and counts that. */
@@ -55,6 +55,7 @@ export const settling = (
       const answers: Array<Answer> = ends.map(() => "Lost")
       if (mine === undefined) return Effect.succeed(answers)
       const completed: Array<number> = []
+      const done: Array<Fetched> = []
       const waits: Array<Effect.Effect<void>> = []
       const answered = (at: number) => (answer: Answer) => {
         answers[at] = answer
@@ -66,12 +67,8 @@ export const settling = (
         mine.held.delete(held.name)
         switch (settlement._tag) {
           case "Completed":
-            try {
-              mine.done(held.fetched)
-              completed.push(at)
-            } catch (error) {
-              answers[at] = failure(error)
-            }
+            done.push(held.fetched)
+            completed.push(at)
             return
           case "HandedBack":
             held.feed.put(held.fetched)
@@ -85,7 +82,7 @@ export const settling = (
       if (completed.length > 0) {
         const all = (answer: Answer) => completed.forEach((at) => answered(at)(answer))
         waits.push(
-          Effect.match(step(() => mine.sync()), { onFailure: all, onSuccess: () => all("Completed") })
+          Effect.match(step(() => mine.finish(done)), { onFailure: all, onSuccess: () => all("Completed") })
         )
       }
       return Effect.as(Effect.all(waits, { concurrency: "unbounded", discard: true }), answers)

@@ -32,7 +32,7 @@ export const letterSteps = (
           const message = yield* step(() => room.channel.get(dead))
           if (message === false) return
           const gone = yield* step(() => visit(decode(message), room, message))
-          if (gone) yield* Effect.try({ try: () => room.channel.ack(message), catch: failure })
+          if (gone) yield* Effect.try({ try: () => room.acks.done([message]), catch: failure })
           else others.push(message)
         }
       }).pipe(Effect.ensuring(Effect.sync(() => room.restore(others))))
@@ -74,7 +74,7 @@ export const letterSteps = (
           ]
           yield* step(() => room.sync())
           const fetched = feed.shift(feed.size)
-          yield* Effect.try({ try: () => fetched.forEach((one) => room.done(one)), catch: failure })
+          yield* Effect.try({ try: () => room.done(fetched), catch: failure })
           return counts.reduce((sum, { messageCount }) => sum + messageCount, fetched.length)
         })
       )

@@ -26,6 +26,7 @@ export const delivered = 2 ** 16
 /** What has its default is not written: most jobs carry no more than their instant. */
 export const encode = (
   { at, attempts, headers, id, left, maxAttempts, payload, token }: StoredJob,
+  correlationId: string,
   failure?: Job.Failure
 ): { readonly content: Buffer; readonly options: Options.Publish } => {
   const own: Record<string, unknown> = { at }
@@ -43,7 +44,10 @@ export const encode = (
     own["lengths"] = [payload.length, error === undefined ? -1 : error.length]
     content = Buffer.concat([payload, error ?? new Uint8Array(0), Buffer.from(cause)])
   }
-  return { content, options: { persistent: true, messageId: id, headers: { heddle: own } } }
+  return {
+    content,
+    options: { persistent: true, mandatory: true, messageId: id, correlationId, headers: { heddle: own } }
+  }
 }
 
 /** Other clients may have put messages into the queue: what they do not say has its default. */

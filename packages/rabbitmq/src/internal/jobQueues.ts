@@ -46,6 +46,7 @@ export const delaying = (main: string, ms: number): Options.AssertQueue => ({
 /** What is declared on a channel is declared once. */
 export class Declared {
   private readonly known = new Map<string, Promise<unknown>>()
+  private readonly there = new Set<string>()
   private readonly channel: ConfirmChannel
   constructor(channel: ConfirmChannel) {
     this.channel = channel
@@ -56,12 +57,18 @@ export class Declared {
     if (known !== undefined) return known
     const made = this.channel.assertQueue(name, options)
     this.known.set(name, made)
-    made.catch(() => this.known.delete(name))
+    made.then(() => this.there.add(name), () => this.known.delete(name))
     return made
+  }
+
+  /** Whether the server has said that it is there. */
+  has(name: string): boolean {
+    return this.there.has(name)
   }
 
   forget(name: string): void {
     this.known.delete(name)
+    this.there.delete(name)
   }
 
   /** A queue that may go by itself is declared each time: that keeps it. */

@@ -137,13 +137,18 @@ export const jobSteps = (
         }
       })
 
+    const feedOf = (mine: JobRoom, queue: string): Effect.Effect<JobFeed, Job.StoreUnavailable> => {
+      const known = mine.known(queue)
+      return known === undefined ? step(() => mine.feed(queue)) : Effect.succeed(known)
+    }
+
     const claiming = (
       mine: JobRoom,
       feed: JobFeed,
       claim: JobBackend.Claim
     ): Effect.Effect<ReadonlyArray<Job.Claimed>, Job.StoreUnavailable> =>
       Effect.gen(function*() {
-        yield* step(() => feed.ask(claim.max))
+        if (feed.lacking(claim.max) > 0) yield* step(() => feed.ask(claim.max))
         if (feed.size === 0) {
           if (claim.wait) yield* Effect.interruptible(feed.some.await)
           else yield* probe(mine, feed, (message) => feed.takeSingle(message))
@@ -192,25 +197,29 @@ export const jobSteps = (
           Effect.fail(failure(new Error("closed")))),
       claim: (claim) =>
         inRoom((mine) =>
-          Effect.flatMap(
-            step(() =>
-              mine.feed(claim.queue)
-            ),
-            (feed) => {
-              feed.claiming++
-              return Effect.ensuring(
-                claiming(mine, feed, claim),
-                Effect.sync(() => {
-                  if (--feed.claiming === 0) rest(feed)
-                })
-              )
-            }
-          )
-        ).pipe(Effect.retry({ times: 3, schedule: Schedule.spaced(150), while: () => room?.closed ?? true })),
+          Effect.flatMap(feedOf(mine, claim.queue), (feed) => {
+            feed.claiming++
+            const left = Effect.sync(() => {
+              if (--feed.claiming === 0) {
+                rest(feed)
+              }
+            })
+            return Effect.ensuring(claiming(mine, feed, claim), left)
+          })
+        ).pipe(Effect.retry({
+          times: 3,
+          schedule: Schedule.spaced(150),
+          while: () =>
+            room?.closed ?? true
+        })),
       extend: (all) =>
         Effect.suspend(() => {
           const mine = room
-          if (mine === undefined) return Effect.succeed(all.map(() => undefined))
+          if (mine === undefined) {
+            return Effect.succeed(all.map(() =>
+              undefined
+            ))
+          }
           const sentAt = alarm.now()
           return Effect.map(step(() => mine.sync()), () =>
             all.map((one) => {
