@@ -1,8 +1,10 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import { Alarm } from "../../coordination/Alarm.ts"
 import type { Claimed, StoreUnavailable } from "../Job.ts"
 import type { Claim, Steps } from "../JobBackend.ts"
 
@@ -46,18 +48,47 @@ export interface Takes {
  * @category backends
  * @since 0.1.0
  */
-export const waiting = (takes: Takes): Effect.Effect<Steps["claim"], never, Scope.Scope> => {
-  /** Requests whose claims were interrupted. */
-  const left = new Set<Fiber.Fiber<Taken, StoreUnavailable>>()
-  const over = Effect.suspend(() =>
-    left.size === 0 ? Effect.void : Effect.asVoid(Effect.timeoutOption(Fiber.awaitAll(left), takes.timeout))
-  )
-  return Effect.as(Effect.addFinalizer(() => over), claiming(takes, left))
+export const waiting = (takes: Takes): Effect.Effect<Steps["claim"], never, Scope.Scope> =>
+  Effect.gen(function*() {
+    /** Requests whose claims were interrupted. */
+    const left = new Set<Fiber.Fiber<Taken, StoreUnavailable>>()
+    /** Those who wait until an instant at most. */
+    const sleepers = new Set<Sleeper>()
+    const alarm: Alarm<never> = new Alarm(
+      yield* Clock.Clock,
+      Effect.sync(() => {
+        const now = alarm.now()
+        let next = Infinity
+        for (const { until, wake } of sleepers) {
+          if (until <= now) wake()
+          else next = Math.min(next, until)
+        }
+        return next
+      })
+    )
+    yield* Effect.forkScoped(alarm.run)
+    yield* Effect.addFinalizer(() =>
+      left.size === 0 ? Effect.void : Effect.asVoid(Effect.timeoutOption(Fiber.awaitAll(left), takes.timeout))
+    )
+    return claiming(takes, left, (more, next) => {
+      if (next === Infinity) return more.await
+      const sleeper = { until: alarm.now() + next, wake: () => void more.openUnsafe() }
+      sleepers.add(sleeper)
+      alarm.ring(sleeper.until)
+      return Effect.ensuring(more.await, Effect.sync(() => sleepers.delete(sleeper)))
+    })
+  })
+
+interface Sleeper {
+  /** A monotonic instant, in milliseconds. */
+  readonly until: number
+  readonly wake: () => void
 }
 
 const claiming = (
   { handBackUnsafe, listen, take }: Takes,
-  left: Set<Fiber.Fiber<Taken, StoreUnavailable>>
+  left: Set<Fiber.Fiber<Taken, StoreUnavailable>>,
+  within: (more: Latch.Latch, millis: number) => Effect.Effect<void>
 ): Steps["claim"] => {
   /** The request goes on when its claim is interrupted: what it brings then goes back. */
   const taking = (claim: Claim): Effect.Effect<Taken, StoreUnavailable> =>
@@ -81,8 +112,7 @@ const claiming = (
         more.closeUnsafe()
         return Effect.flatMap(taking(claim), ({ jobs, next }) => {
           if (jobs.length > 0) return Effect.succeed(jobs)
-          const woken = next === Infinity ? more.await : Effect.raceFirst(Effect.sleep(next), more.await)
-          return Effect.andThen(Effect.interruptible(woken), again)
+          return Effect.andThen(Effect.interruptible(Effect.suspend(() => within(more, next))), again)
         })
       })
       return Effect.andThen(Effect.interruptible(listen(claim.queue, () => more.openUnsafe())), again)
