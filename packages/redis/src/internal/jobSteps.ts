@@ -7,6 +7,7 @@ import { Alarm, KvOutbox } from "heddle/coordination"
 import type { Lease } from "heddle/coordination"
 import { type Job, JobBackend } from "heddle/messaging"
 import type { Redis } from "../Redis.ts"
+import { JobNews } from "./jobNews.ts"
 import * as Script from "./jobScript.ts"
 import type { Args, Reply } from "./kvScript.ts"
 import { escape } from "./leaseKeys.ts"
@@ -51,10 +52,11 @@ export const jobSteps = (
       Effect.sync(() => {
         let next = Infinity
         for (const outbox of outboxes.values()) next = Math.min(next, outbox.look())
-        return next
+        return Math.min(next, news.look())
       })
     )
     const now = () => alarm.now()
+    const news = new JobNews(subscriber, now, (instant) => alarm.ring(instant))
 
     const outboxOf = (queue: string): Outbox => {
       const known = outboxes.get(queue)
@@ -172,6 +174,7 @@ export const jobSteps = (
       for (const outbox of outboxes.values()) outbox.resend()
     })
     yield* Effect.forkScoped(alarm.run)
+    yield* Effect.addFinalizer(() => Effect.sync(() => news.close()))
     yield* Effect.addFinalizer(() =>
       Effect.forEach([...outboxes.values()], ({ drain }) => drain, { concurrency: "unbounded", discard: true })
     )
@@ -185,7 +188,7 @@ export const jobSteps = (
           const jobs = found.map((job): Job.Claimed => Object.assign(job, { queue, ttl, until }))
           return { jobs, next: next < 0 ? recheck : Math.min(next + 1, recheck) }
         }, { again: false, now: true }),
-      listen: (queue, wake) => hear(`${jobKeys(prefix, queue).start}:news`, wake),
+      listen: (queue, wake) => news.listen(`${jobKeys(prefix, queue).start}:news`, wake),
       handBackUnsafe,
       timeout
     })
