@@ -73,9 +73,13 @@ export const waiting = (takes: Takes): Effect.Effect<Steps["claim"], never, Scop
     return claiming(takes, left, (more, next) => {
       if (next === Infinity) return more.await
       const sleeper = { until: alarm.now() + next, wake: () => void more.openUnsafe() }
-      sleepers.add(sleeper)
-      alarm.ring(sleeper.until)
-      return Effect.ensuring(more.await, Effect.sync(() => sleepers.delete(sleeper)))
+      // What removes it is there before it is, so no interruption comes between.
+      const sleeping = Effect.suspend(() => {
+        sleepers.add(sleeper)
+        alarm.ring(sleeper.until)
+        return more.await
+      })
+      return Effect.ensuring(sleeping, Effect.sync(() => sleepers.delete(sleeper)))
     })
   })
 
