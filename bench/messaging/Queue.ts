@@ -23,6 +23,8 @@ export type Connect = (url: string, done: ((payload: Payload) => void) | undefin
 /** How many jobs a worker does at once, and how many callers enqueue one job each at once. */
 export const concurrency = 50
 export const callers = 1000
+/** What those who can do so claim beyond what they work on. */
+export const prefetch = 450
 const most = 10_000
 
 /** A contender of rates: it enqueues and works, in one process; `?single` behind its file enqueues one by one. */
@@ -63,7 +65,7 @@ export const heddle = <E>(layer: (url: string) => Layer.Layer<JobStore.JobStore,
   const context = await Effect.runPromise(Layer.buildWithScope(layer(url), scope))
   const run = Effect.runPromiseWith(context)
   if (done !== undefined) {
-    const working = queue.process((payload) => Effect.sync(() => done(payload)), { concurrency })
+    const working = queue.process((payload) => Effect.sync(() => done(payload)), { concurrency, prefetch })
     await Effect.runPromiseWith(Context.add(context, Scope.Scope, scope))(working)
   }
   return { many: (payloads) => run(queue.enqueueAll(payloads)), one: (payload) => run(queue.enqueue(payload)) }

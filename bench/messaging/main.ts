@@ -18,8 +18,8 @@ const postgres = [
   ["pg-boss", "postgres/pg-boss.ts"]
 ] as const
 
-const nats = [["raw JetStream, fifty jobs at once", "nats/jetstream.ts"], ["heddle", "nats/heddle.ts"]] as const
-const rabbitmq = [["amqplib, fifty jobs at once", "rabbitmq/amqplib.ts"], ["heddle", "rabbitmq/heddle.ts"]] as const
+const nats = [["raw JetStream, five hundred ahead", "nats/jetstream.ts"], ["heddle", "nats/heddle.ts"]] as const
+const rabbitmq = [["amqplib, five hundred ahead", "rabbitmq/amqplib.ts"], ["heddle", "rabbitmq/heddle.ts"]] as const
 
 const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)

@@ -1,8 +1,8 @@
-/** The client of JetStream: a stream that keeps what is not acknowledged, and a consumer that has fifty jobs and acknowledges each. */
+/** The client of JetStream: a stream that keeps what is not acknowledged, and a consumer that has five hundred jobs and acknowledges each. */
 import { AckPolicy, jetstreamManager, RetentionPolicy } from "@nats-io/jetstream"
 import { connect as connectNats } from "@nats-io/transport-node"
 import * as Schema from "effect/Schema"
-import { concurrency, type Connect, opening, Payload } from "../Queue.ts"
+import { concurrency, type Connect, opening, Payload, prefetch } from "../Queue.ts"
 
 const name = "bench"
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Payload))
@@ -15,11 +15,11 @@ export const connect: Connect = async (url, done) => {
     await manager.consumers.add(name, {
       durable_name: name,
       ack_policy: AckPolicy.Explicit,
-      max_ack_pending: concurrency
+      max_ack_pending: concurrency + prefetch
     })
     const consumer = await client.consumers.get(name, name)
     await consumer.consume({
-      max_messages: concurrency,
+      max_messages: concurrency + prefetch,
       callback: (message) => {
         done(decode(message.string()))
         message.ack()

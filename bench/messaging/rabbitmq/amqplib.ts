@@ -1,7 +1,7 @@
-/** amqplib: a quorum queue, a confirm channel that publishes, and a consumer that has fifty jobs and acknowledges each. */
+/** amqplib: a quorum queue, a confirm channel that publishes, and a consumer that has five hundred jobs and acknowledges each. */
 import amqp from "amqplib"
 import * as Schema from "effect/Schema"
-import { concurrency, type Connect, opening, Payload } from "../Queue.ts"
+import { concurrency, type Connect, opening, Payload, prefetch } from "../Queue.ts"
 
 const name = "bench"
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Payload))
@@ -12,7 +12,7 @@ export const connect: Connect = async (url, done) => {
   await publisher.assertQueue(name, { durable: true, arguments: { "x-queue-type": "quorum" } })
   if (done !== undefined) {
     const reader = await connection.createChannel()
-    await reader.prefetch(concurrency)
+    await reader.prefetch(concurrency + prefetch)
     await reader.consume(name, (message) => {
       if (message === null) return
       done(decode(message.content.toString()))

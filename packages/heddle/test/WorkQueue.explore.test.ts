@@ -31,11 +31,13 @@ describe("WorkQueue, under every kind of interleaving", () => {
         const count = yield* int(1, 6)
         const done: Array<number> = []
         const active = new Set<number>()
+        let places = 0
         const fates = yield* Effect.forEach(Array.from({ length: count }), () => int(0, 5))
         const handler = (n: number, { attempt }: { readonly attempt: number }) =>
           Effect.acquireUseRelease(
             Effect.sync(() => {
               assert.isFalse(active.has(n), `two work on ${n}`)
+              assert.isBelow(active.size, places, "no more than there are places")
               active.add(n)
             }),
             () =>
@@ -51,7 +53,9 @@ describe("WorkQueue, under every kind of interleaving", () => {
         const worker = (life: number) =>
           Effect.scoped(Effect.gen(function*() {
             const concurrency = yield* int(1, 3)
-            yield* queue.process(handler, { concurrency, grace: 1, ttl: 1000, retry: Schedule.recurs(1) })
+            const prefetch = yield* int(0, 3)
+            places += concurrency
+            yield* queue.process(handler, { concurrency, prefetch, grace: 1, ttl: 1000, retry: Schedule.recurs(1) })
             yield* Effect.sleep(life)
           }))
         const first = yield* Effect.forkChild(worker(yield* int(0, 4)))
@@ -65,6 +69,7 @@ describe("WorkQueue, under every kind of interleaving", () => {
         // A job that was done, and whose worker was stopped before the store had heard of it, is still there.
         assert.isAtLeast(new Set(done).size + dead + delayed + waiting, count)
         yield* Effect.scoped(Effect.gen(function*() {
+          places = 2
           yield* queue.process(handler, { concurrency: 2, retry: Schedule.recurs(1) })
           yield* Effect.sleep(10_000)
         }))
@@ -93,7 +98,7 @@ describe("WorkQueue, under every kind of interleaving", () => {
           })
         yield* Effect.scoped(Effect.gen(function*() {
           yield* queue.process(handler, { concurrency: 2, retry: Schedule.spaced(2) })
-          yield* queue.process(handler, { concurrency: 2, retry: Schedule.spaced(2) })
+          yield* queue.process(handler, { concurrency: 2, prefetch: 2, retry: Schedule.spaced(2) })
           yield* queue.enqueueAll([0, 1, 2, 3, 4, 5], (n) => ({ key: n % 2 === 0 ? "a" : "b" }))
           yield* Effect.sleep(1000)
         }))
@@ -150,6 +155,16 @@ describe("WorkQueue, interrupted at every step", () => {
       const scope = yield* Scope.make()
       yield* Effect.gen(function*() {
         yield* queue.process(() => Effect.sleep(10), { concurrency: 2, grace: 0 })
+        yield* queue.enqueueAll([1, 2, 3])
+        yield* Effect.sleep(15)
+      }).pipe(Scope.provide(scope), Effect.onExit((exit) => Scope.close(scope, exit)))
+    })))
+
+  it.live("a worker that is interrupted hands back what it has claimed ahead", () =>
+    sweep(Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      yield* Effect.gen(function*() {
+        yield* queue.process(() => Effect.sleep(10), { prefetch: 2, grace: 0 })
         yield* queue.enqueueAll([1, 2, 3])
         yield* Effect.sleep(15)
       }).pipe(Scope.provide(scope), Effect.onExit((exit) => Scope.close(scope, exit)))

@@ -474,6 +474,8 @@ describe("WorkQueue", () => {
       const option = (options: WorkQueue.ProcessOptions<TooLarge>) =>
         Effect.map(Effect.flip(queue.process(() => Effect.succeed(""), options)), (error) => error.option)
       assert.strictEqual(yield* option({ concurrency: 0 }), "concurrency")
+      assert.strictEqual(yield* option({ prefetch: -1 }), "prefetch")
+      assert.strictEqual(yield* option({ prefetch: 1, rate: { limit: 1, per: 1 } }), "prefetch")
       assert.strictEqual(yield* option({ ttl: 1 }), "ttl")
       assert.strictEqual(yield* option({ grace: Infinity }), "grace")
       assert.strictEqual(yield* option({ rate: { limit: NaN, per: 1 } }), "rate")

@@ -168,11 +168,15 @@ export type Handler<A, S, E, P, R> = (payload: A, task: Task<P, S>) => Effect.Ef
  * @since 0.1.0
  */
 export interface ProcessOptions<E> {
-  /**
-   * How many jobs it does at once, 1 to 10,000. It claims no more than it does: when a handler has ended its place is free, while the
-   * store is told of that. Default 1.
-   */
+  /** How many jobs it does at once, 1 to 10,000. When a handler has ended its place is free, while the store is told of that. Default 1. */
   readonly concurrency?: number | undefined
+  /**
+   * How many more jobs it claims than it does, 0 to 10,000: with jobs of a few milliseconds most of the time is round trips, and a
+   * claim of many costs as much as a claim of one. They are renewed while they wait, in the order they came, and no other worker can
+   * have them meanwhile; the end of the scope hands them back uncounted, but a process that dies has spent an attempt of each. Not beside a
+   * `rate`. Default 0.
+   */
+  readonly prefetch?: number | undefined
   /** How long a claim outlives this process, 10 ms to 1 day; it is renewed while the handler runs. Default 30 seconds. */
   readonly ttl?: Duration.Input | undefined
   /**

@@ -25,6 +25,8 @@ export interface Work<A, S, E, P, R> {
 /** A job that is worked on, or has been. */
 export interface Attempt<E> {
   readonly job: Claimed
+  /** For how many milliseconds it has waited for a place; undefined until it has one. */
+  waited: number | undefined
   /** What the handler has made of the job, once it has. */
   end: End | undefined
   /** How its fiber has ended, where that was without an end. */
@@ -69,7 +71,8 @@ const handled = <A, S, E, P, R>(
         attempt.completed = true
       })
     })
-  const { age, headers, id, key, maxAttempts, token } = job
+  const { headers, id, key, maxAttempts, token } = job
+  const age = job.age + (attempt.waited ?? 0)
   const report = reporting(codecs, job)
   const task = { id, token, attempt: job.attempt, maxAttempts, key, headers, age, report, complete }
   const done = codecs.success === undefined

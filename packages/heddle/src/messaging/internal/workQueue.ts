@@ -58,7 +58,7 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
 
   readonly process = <R>(handler: Handler<A, S, E, P, R>, options: ProcessOptions<E> = {}) =>
     Effect.gen({ self: this }, function*() {
-      const { concurrency = 1, rate, retry = doubling } = options
+      const { concurrency = 1, prefetch = 0, rate, retry = doubling } = options
       const ttl = toMillis(options.ttl, 30_000)
       const grace = toMillis(options.grace, 10_000)
       const per = toMillis(rate?.per, 1)
@@ -67,6 +67,10 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
       if (bad !== undefined) return yield* wrong("name", bad.message)
       if (!isWhole(concurrency, 1, 10_000)) {
         return yield* wrong("concurrency", "must be a whole number from 1 to 10,000")
+      }
+      if (!isWhole(prefetch, 0, 10_000)) return yield* wrong("prefetch", "must be a whole number from 0 to 10,000")
+      if (prefetch > 0 && rate !== undefined) {
+        return yield* wrong("prefetch", "must be 0 beside a rate: what is claimed counts as begun")
       }
       if (!(ttl >= 10 && ttl <= 86_400_000)) {
         return yield* wrong("ttl", "must be a duration from 10 milliseconds to 1 day")
@@ -79,10 +83,11 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
       const clock = yield* Clock.Clock
       const tally = workTally(context, this.name)
       const work: Work<A, S, E, P, R> = { store, codecs: this.codecs, handler, retry }
+      const now = monotonic(clock)
       const settler = new Settler<E>({
         store,
         ttl,
-        now: monotonic(clock),
+        now,
         tally,
         failed: (job, cause) => failed(work, job, cause)
       }, context)
@@ -90,8 +95,10 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
         queue: this.name,
         store,
         concurrency,
+        prefetch,
         ttl,
         grace,
+        now,
         rate: rate === undefined ? undefined : slidingRate(clock, limit, per),
         running: runningTally(context, this.name),
         settler,
