@@ -70,8 +70,14 @@ describe("WorkQueue that claims ahead", () => {
     Effect.gen(function*() {
       let done = 0
       yield* queue.enqueueAll(Array.from({ length: 10_000 }, (_, n) => n))
-      yield* queue.process(() => Effect.sync(() => done++), { concurrency: 1, prefetch: 9999 })
+      const count = Effect.sync(() => done++)
+      yield* queue.process((n) => n === 0 ? Effect.andThen(Effect.sleep(10), count) : count, {
+        prefetch: 9999,
+        grace: 0
+      })
       yield* TestClock.adjust(1)
+      assert.strictEqual(done, 0)
+      yield* TestClock.adjust(10)
       assert.strictEqual(done, 10_000)
     })
   )
