@@ -121,9 +121,10 @@ export const run = (subject: Subject, options: Options): Effect.Effect<Report, S
 
     const order = { queue: queue.name, ledger, concurrency: 16, ttl, grace: 10_000 }
     const names = yield* Ref.make(0)
+    // Every other one claims ahead.
     const hire = Effect.flatMap(
       Ref.updateAndGet(names, (n) => n + 1),
-      (worker) => JobWorkerProcess.start(spec, { ...order, worker })
+      (worker) => JobWorkerProcess.start(spec, { ...order, worker, prefetch: worker % 2 * 32 })
     )
     const crew = yield* Effect.all(Array.from({ length: size }, () => hire), { concurrency: "unbounded" })
 

@@ -61,13 +61,13 @@ export const main = <E>(layer: Layer.Layer<JobStore.JobStore, E>): Promise<void>
 
 type Writer = ReturnType<typeof Ledger.open>
 
-const program = ({ concurrency, grace, queue, ttl }: Order, ledger: Writer) =>
+const program = ({ concurrency, grace, prefetch, queue, ttl }: Order, ledger: Writer) =>
   Effect.gen(function*() {
     yield* queueOf(queue).process((work, task) =>
       Effect.onExit(
         Effect.andThen(Effect.sync(() => ledger.write("began", task)), perform(work, task, ledger)),
         () => Effect.sync(() => ledger.write("left", task))
-      ), { concurrency, ttl, grace, retry: Schedule.spaced(Duration.millis(1)) })
+      ), { concurrency, prefetch, ttl, grace, retry: Schedule.spaced(Duration.millis(1)) })
     process.stdout.write("ready\n")
     yield* Effect.callback<void>((resume) => {
       process.stdin.once("end", () => resume(Effect.void)).resume()

@@ -7,6 +7,8 @@ export const Order = Schema.fromJsonString(Schema.Struct({
   queue: Schema.String,
   ledger: Schema.String,
   concurrency: Schema.Int,
+  /** Default 0. */
+  prefetch: Schema.optionalKey(Schema.Int),
   ttl: Schema.Int,
   grace: Schema.Int
 }))
