@@ -105,7 +105,8 @@ const storeOf = <R>(
   })
 
 /**
- * Keeps jobs on a server, with sessions of its own: one for statements, one that listens while somebody waits.
+ * Keeps jobs on a server, with sessions of its own: one for statements, one that listens while somebody waits, and
+ * for ten seconds longer.
  *
  * **Details**
  *

@@ -31,6 +31,9 @@ export interface StepsOptions {
 /** For how long claims go on where the last one began, until one begins at the very first job: milliseconds. */
 const marked = 100
 
+/** For so long the session that listens outlives who waits: an idle worker waits anew for each job. */
+const linger = "10 seconds"
+
 /** The steps of a job store on this connection. */
 export const jobSteps = (
   postgres: Postgres["Service"],
@@ -130,7 +133,7 @@ export const jobSteps = (
         wakeAll(wakes)
         wakeAll(tells)
       }
-    })
+    }, linger)
     const hearing = (of: Map<string, Set<() => void>>, name: string, wake: () => void) =>
       Effect.acquireRelease(
         Effect.sync(() => void of.set(name, (of.get(name) ?? new Set()).add(wake))),

@@ -5,7 +5,7 @@ import type { Job } from "heddle/messaging"
 import type { JobAbilities } from "../JobStoreLaws.ts"
 import { bytes, claim, complete, enqueue, inTime, type JobLaw, nothing, refused, text } from "./jobStage.ts"
 
-export const jobClaimingLaws = (law: JobLaw, { unique }: JobAbilities): void => {
+export const jobClaimingLaws = (law: JobLaw, { priority, unique }: JobAbilities): void => {
   law(
     "a job comes with all that it was enqueued with, as its first attempt",
     ({ queue, store }) =>
@@ -84,6 +84,22 @@ export const jobClaimingLaws = (law: JobLaw, { unique }: JobAbilities): void => 
       yield* enqueue(store, queue, ["late"])
       assert.strictEqual(text((yield* Fiber.join(waiting)).payload), "late")
     }))
+
+  law(
+    "a claim that waits hears of each job that comes, and need not look for it",
+    ({ listening, queue }) =>
+      Effect.gen(function*() {
+        const store = yield* listening
+        for (const payload of ["1", "2", "3"]) {
+          const waiting = yield* Effect.forkScoped(claim(store, queue))
+          yield* Effect.sleep(50)
+          yield* enqueue(store, queue, [payload], payload === "3" && priority === true ? { priority: 1 } : {})
+          const job = yield* Fiber.join(waiting)
+          assert.strictEqual(text(job.payload), payload)
+          yield* store.settle(job, { _tag: "Completed" })
+        }
+      })
+  )
 
   law("many claims that wait get a job each", ({ queue, store }) =>
     Effect.gen(function*() {

@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -24,6 +25,8 @@ export interface JobStage {
   readonly queue: string
   /** One more store from the same layer. */
   readonly another: Effect.Effect<Jobs, unknown, Scope.Scope>
+  /** One more, which never looks for something because time has passed: what it is not told of it does not find. */
+  readonly listening: Effect.Effect<Jobs, unknown, Scope.Scope>
 }
 
 export type JobLaw = (title: string, body: (stage: JobStage) => Effect.Effect<unknown, unknown, Scope.Scope>) => void
@@ -42,9 +45,19 @@ export const jobLawOf = <E>(layer: Layer.Layer<JobStore.JobStore, E>): JobLaw =>
         control: optional(JobStore.JobControl),
         results: optional(JobStore.JobResults),
         queue: unique(),
-        another: Effect.map(build, Context.get(JobStore.JobStore))
+        another: Effect.map(build, Context.get(JobStore.JobStore)),
+        listening: Effect.map(
+          Effect.provideService(build, Clock.Clock, yield* sleepless),
+          Context.get(JobStore.JobStore)
+        )
       })
     }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())), { timeout: 120_000 })
+
+/** A clock that goes, and by which nobody wakes. */
+const sleepless = Effect.map(Clock.Clock, (clock): Clock.Clock => {
+  const still: Clock.Clock = Object.create(clock)
+  return Object.assign(still, { sleep: () => Effect.never })
+})
 
 /** Registers laws only for a store that has the ability. */
 export const having = (law: JobLaw, ability: true | undefined): JobLaw => ability === undefined ? () => {} : law

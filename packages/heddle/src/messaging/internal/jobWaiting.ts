@@ -31,7 +31,8 @@ export interface Takes {
   readonly take: (claim: Claim) => Effect.Effect<Taken, StoreUnavailable>
   /**
    * Calls `wake` each time that the queue may have got something to claim, until the scope closes. Live when it returns, so that
-   * nothing which came after is missed; it calls `wake` as well when it may have missed something.
+   * nothing which came after is missed; it calls `wake` as well when it may have missed something. A worker that is idle listens
+   * anew for each job: what is dear should be kept for a while.
    */
   readonly listen: (queue: string, wake: () => void) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
   /** Hands back what an interrupted claim was given. */
@@ -42,8 +43,8 @@ export interface Takes {
 
 /**
  * A claim that waits, of steps that do not: it takes, and where there is nothing it listens and takes again each time it is
- * woken. A claim that is interrupted while it takes hands back what it was given, and the scope does not close before: build it
- * after what hands back.
+ * woken. Where the last claim of the queue had to wait, it listens first, and so takes once before it waits. A claim that is
+ * interrupted while it takes hands back what it was given, and the scope does not close before: build it after what hands back.
  *
  * @category backends
  * @since 0.1.0
@@ -109,6 +110,9 @@ const claiming = (
           }))
     )
 
+  /** Queues whose last claim has waited. */
+  const idle = new Set<string>()
+
   const takingAgain = (claim: Claim): Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> =>
     Effect.scoped(Effect.suspend(() => {
       const more = Latch.makeUnsafe(false)
@@ -116,6 +120,7 @@ const claiming = (
         more.closeUnsafe()
         return Effect.flatMap(taking(claim), ({ jobs, next }) => {
           if (jobs.length > 0) return Effect.succeed(jobs)
+          idle.add(claim.queue)
           return Effect.andThen(Effect.interruptible(Effect.suspend(() => within(more, next))), again)
         })
       })
@@ -123,8 +128,11 @@ const claiming = (
     }))
 
   return (claim) =>
-    Effect.flatMap(
-      taking(claim),
-      ({ jobs }) => jobs.length > 0 || !claim.wait ? Effect.succeed(jobs) : takingAgain(claim)
-    )
+    Effect.suspend(() => {
+      if (claim.wait && idle.delete(claim.queue)) return takingAgain(claim)
+      return Effect.flatMap(
+        taking(claim),
+        ({ jobs }) => jobs.length > 0 || !claim.wait ? Effect.succeed(jobs) : takingAgain(claim)
+      )
+    })
 }
