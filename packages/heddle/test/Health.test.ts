@@ -80,13 +80,30 @@ describe("health", () => {
       assert.deepStrictEqual(yield* get("/livez"), ill)
     }))
 
-  it.effect("a metric says which part is well", () =>
+  it.effect("a metric says which part is well, and nothing of a part that is gone", () =>
     Effect.gen(function*() {
-      const db = yield* Health.component("db")
-      const well = Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === "heddle_health_component")?.state)
-      assert.deepStrictEqual(yield* well, { value: 0 })
-      yield* db.ok
-      assert.deepStrictEqual(yield* well, { value: 1 })
+      const well = Effect.map(Metric.snapshot, (all) =>
+        all.flatMap(({ attributes, id, state }) =>
+          id === "heddle_health_component" ? [[attributes?.["component"], state]] : []
+        ))
+      yield* Health.component("cache")
+      const db = yield* Effect.scoped(Effect.gen(function*() {
+        const db = yield* Health.component("db")
+        assert.deepStrictEqual(yield* well, [["cache", { value: 0 }], ["db", { value: 0 }]])
+        yield* db.ok
+        assert.deepStrictEqual(yield* well, [["cache", { value: 0 }], ["db", { value: 1 }]])
+        return db
+      }))
+      assert.deepStrictEqual(yield* well, [["cache", { value: 0 }]])
+      yield* db.dead("gone already")
+      assert.deepStrictEqual(
+        (yield* (yield* Health.Health).ready).reasons.map(({ component }) =>
+          component
+        ),
+        ["cache"]
+      )
+      yield* Health.component("db")
+      assert.deepStrictEqual(yield* well, [["cache", { value: 0 }], ["db", { value: 0 }]])
     }).pipe(Effect.provide(layer), Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.live("a part that is interrupted at any step is forgotten, and its name is free", () =>

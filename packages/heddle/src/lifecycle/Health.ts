@@ -18,9 +18,10 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import { InvalidOption } from "../internal/InvalidOption.ts"
-import { tally } from "../internal/Tally.ts"
+import { readBy } from "../internal/seriesOf.ts"
 import * as check from "./internal/check.ts"
 import { probes } from "./internal/probes.ts"
 import { Shutdown } from "./Shutdown.ts"
@@ -53,6 +54,10 @@ export interface Component {
 
 type State = { readonly is: "ok" } | { readonly is: "not ready" | "dead"; readonly reason: string }
 
+interface Part {
+  state: State
+}
+
 /**
  * How the process is.
  *
@@ -70,7 +75,7 @@ export class Health extends Context.Service<Health, {
 
 /**
  * Adds a part, which is not ready, "starting", until it says otherwise, and is forgotten when the scope closes. Fails with
- * `InvalidOption` if the name is empty or taken. The name is also a metric's label.
+ * `InvalidOption` if the name is empty or taken. The name is also a metric's label; the metric's series goes with the part.
  *
  * **Example** (Ready when the cache is warm)
  *
@@ -110,27 +115,40 @@ export const layer: Layer.Layer<Health, never, Shutdown> = Layer.effect(
   Effect.gen(function*() {
     const { isStopping } = yield* Shutdown
     const context = yield* Effect.context<never>()
-    const states = new Map<string, State>()
+    const parts = new Map<string, Part>()
     const status = (counts: (state: State) => boolean): Status => {
-      const reasons = [...states].flatMap(([component, state]) =>
+      const reasons = Array.from(parts).flatMap(([component, { state }]) =>
         state.is !== "ok" && counts(state) ? [{ component, reason: state.reason }] : []
       )
       return { ok: reasons.length === 0, reasons }
     }
+    const start = (name: string) =>
+      Effect.suspend(() => {
+        if (parts.has(name)) {
+          const message = `name ${name} is taken by another component`
+          return Effect.fail(new InvalidOption({ option: "name", message }))
+        }
+        const part: Part = { state: { is: "not ready", reason: "starting" } }
+        parts.set(name, part)
+        const series = Metric.registerUnsafe(
+          wellOf(name),
+          context,
+          readBy(() => ({ value: part.state.is === "ok" ? 1 : 0 }))
+        )
+        return Effect.succeed({ part, series })
+      })
     const add = (name: string) =>
       Effect.gen(function*() {
         yield* check.name("name", name)
+        const { part } = yield* Effect.acquireRelease(start(name), ({ series }) =>
+          Effect.sync(() => {
+            parts.delete(name)
+            series.remove()
+          }))
         const set = (state: State) =>
           Effect.sync(() => {
-            states.set(name, state)
-            wellOf(context, name).well = state.is === "ok" ? 1 : 0
+            part.state = state
           })
-        const start = Effect.suspend(() =>
-          states.has(name)
-            ? Effect.fail(new InvalidOption({ option: "name", message: `name ${name} is taken by another component` }))
-            : set({ is: "not ready", reason: "starting" })
-        )
-        yield* Effect.acquireRelease(start, () => Effect.sync(() => states.delete(name)))
         return {
           ok: set({ is: "ok" }),
           notReady: (reason: string) => set({ is: "not ready", reason }),
@@ -140,10 +158,10 @@ export const layer: Layer.Layer<Health, never, Shutdown> = Layer.effect(
     return {
       live: Effect.sync(() => status(({ is }) => is === "dead")),
       ready: Effect.map(isStopping, (stopping): Status => {
-        const parts = status(() => true)
+        const now = status(() => true)
         return stopping
-          ? { ok: false, reasons: [{ component: "shutdown", reason: "shutting down" }, ...parts.reasons] }
-          : parts
+          ? { ok: false, reasons: [{ component: "shutdown", reason: "shutting down" }, ...now.reasons] }
+          : now
       }),
       add
     }
@@ -171,9 +189,8 @@ const respond = (status: Status): HttpServerResponse.HttpServerResponse =>
     headers: { "cache-control": "no-store" }
   })
 
-const wellOf = tally("heddle_health_component", {
-  description: "Whether a part of the program is well: 1 or 0",
-  type: "gauge",
-  label: "component",
-  zero: { well: 0 }
-})
+const wellOf = (component: string) =>
+  Metric.gauge("heddle_health_component", {
+    description: "Whether a part of the program is well: 1 or 0",
+    attributes: { component }
+  })

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import {
@@ -159,23 +160,26 @@ const messaging = Effect.gen(function*() {
 }).pipe(Effect.scoped, Effect.provide([JobStore.layerMemory, Broker.layerMemory, LogStore.layerMemory]))
 
 const server = Layer.provide(HttpDrain.layer({ name: "api" }), HttpRouter.layer)
-const lifecycle = Effect.gen(function*() {
-  const cache = yield* Health.component("cache")
+/** `lasting`: a part's series goes with the part. */
+const lifecycle = Effect.fnUntraced(function*(lasting: Scope.Scope) {
+  const cache = yield* Scope.provide(Health.component("cache"), lasting)
   yield* cache.ok
   yield* Shutdown.step({ name: "database", phase: "close" })(Effect.void)
   yield* Effect.flatMap(Shutdown.Shutdown, ({ begin }) => begin)
-}).pipe(
-  Effect.scoped,
-  Effect.provide(
-    Layer.provideMerge(Layer.merge(Health.layer, server), Shutdown.layer({ onReport: () => Effect.void }))
-  )
-)
+}, (effect) =>
+  effect.pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.provideMerge(Layer.merge(Health.layer, server), Shutdown.layer({ onReport: () => Effect.void }))
+    )
+  ))
 
 /** Runs on a test clock, which it moves. `item` is what an app has many of: a job, a key, a user. */
 export const everyPattern = (item: string) =>
   Effect.gen(function*() {
+    const lasting = yield* Effect.scope
     const running = yield* Effect.forkChild(
-      Effect.all([coordination(item), mishaps, flow, resilience, messaging, lifecycle]).pipe(
+      Effect.all([coordination(item), mishaps, flow, resilience, messaging, lifecycle(lasting)]).pipe(
         Effect.scoped,
         Effect.provide(stores)
       )
