@@ -18,7 +18,15 @@ import {
 import { Batcher, FanOut, Hedge, KeyedMutex, Multiplexer, Partitioner, Pipeline, WorkerPool } from "heddle/flow"
 import { Broker, JobStore, Log, LogStore, Topic, WorkQueue } from "heddle/messaging"
 import { Contention } from "heddle/observability"
-import { AdaptiveLimiter, Bulkhead, CircuitBreaker, RateLimiter, RateLimiterStore, Retry } from "heddle/resilience"
+import {
+  AdaptiveLimiter,
+  Bulkhead,
+  CircuitBreaker,
+  RateLimiter,
+  RateLimiterStore,
+  Retry,
+  RetryBudget
+} from "heddle/resilience"
 
 const stores = Layer.mergeAll(
   LeaseStore.layerMemory,
@@ -78,6 +86,11 @@ const resilience: ReadonlyArray<Scene> = [
   scene(
     "a retry that has nothing to do",
     () => Effect.map(Retry.make({ name: "bench" }), ({ run }) => run(Effect.void)),
+    { ...always, ...alone }
+  ),
+  scene(
+    "an extra of a retry budget",
+    () => Effect.map(RetryBudget.make({ name: "bench", minimum: 1e9 }), ({ tryExtra }) => tryExtra),
     { ...always, ...alone }
   ),
   scene(
