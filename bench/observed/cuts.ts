@@ -231,18 +231,23 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
     line(String.raw`missed: metrics\.missed,`),
     put(/Effect\.tapError\(\n( *Effect\.map\(this\.codec.*\)),\n *\(\) => metrics\.undecodable\n *\)/, "$1")
   ],
-  "coordination/internal/leaseClaims.ts": [line(String.raw`this\.keeper\.metrics\.waiting.*`)],
+  "coordination/internal/leaseClaims.ts": [
+    line(String.raw`this\.keeper\.metrics\.waiting.*`),
+    line(String.raw`this\.keeper\.looked = .*`)
+  ],
+  "coordination/internal/leaseKeeper.ts": [line(String.raw`looked = -Infinity`), line(String.raw`this\.looked = now`)],
   "coordination/internal/leaseAttempt.ts": [
-    line(String.raw`const (?:traced|observer|start|since|left|outcome|turn) = .*`),
+    line(String.raw`const (?:traced|waiting|start|since|left|outcome|turn) = .*`),
+    put(/const \{ metrics, now, observer \} = .*/, "const now = monotonic(Context.get(context, Clock))"),
     put(/return traced\n[^]*?: under\n/, "return under\n"),
-    put(/const turnOf = [^]*?\n {6}\}\n/),
     put(/const run = traced[^]*?: bare\n/, "const run = bare\n"),
-    put(/ *const ended = [^]*?\n {4}\}\n/),
+    put(/, \{ now, at: start \}/),
     line(String.raw`ended\(.*\)`),
     line(String.raw`(?:metrics|turn\?)\..*`),
     put(/underTurn\(turn, (section\(lease\))\)/, "$1"),
-    put(/hold\(family.*?, door, now, section, call, turnOf\)/, "hold(door, section, call)"),
-    line(String.raw`(?:metrics: LockMetrics|now: \(\) => number|turnOf: \(\(\) => .*),?`)
+    put(/hold\(metrics, door, now, section, call, waiting\)/, "hold(door, section, call)"),
+    line(String.raw`(?:metrics: LockMetrics|now: \(\) => number|waiting: \(\(\) => .*),?`),
+    put(/^/, `import { Clock } from "effect/Clock"\nimport { monotonic } from "../../internal/monotonic.ts"\n`)
   ]
 }
 

@@ -215,3 +215,14 @@ export type TryClaimError = Exclude<ClaimError, LeaseTimeout>
  * @since 0.1.0
  */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/**
+ * A look at a clock that `monotonic` gave: of use to who reads the same clock, and would look at it just after.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Look {
+  readonly now: () => number
+  readonly at: number
+}

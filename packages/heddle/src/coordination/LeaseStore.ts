@@ -26,6 +26,7 @@ import type {
   InvalidClaim,
   Lease,
   LeaseLost,
+  Look,
   Restore,
   StoreUnavailable,
   TryClaimError
@@ -54,9 +55,10 @@ export class LeaseStore extends Context.Service<LeaseStore, {
   readonly tryClaim: (request: ClaimRequest) => Effect.Effect<Option.Option<Lease>, TryClaimError, Scope.Scope>
   /**
    * `claim` without a scope, for patterns: call it inside `Effect.uninterruptibleMask`, hand it that `restore`, and
-   * release the lease whatever comes. Only the waits are restored, so a grant never falls between two hands.
+   * release the lease whatever comes. Only the waits are restored, so a grant never falls between two hands. `began`: when
+   * the wait began, where the caller has looked.
    */
-  readonly acquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Lease, ClaimError>
+  readonly acquire: (request: ClaimRequest, restore: Restore, began?: Look) => Effect.Effect<Lease, ClaimError>
   /** `tryClaim` without a scope, for patterns, as `acquire` is. */
   readonly tryAcquire: (request: ClaimRequest, restore: Restore) => Effect.Effect<Option.Option<Lease>, TryClaimError>
   /**

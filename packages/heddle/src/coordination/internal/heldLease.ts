@@ -41,6 +41,14 @@ export class HeldLease implements Lease {
   isAlive(): boolean {
     return this.keeper.isAlive(this.kept)
   }
+  /** Whether it was alive when the clock was last looked at: since it was granted, and since each end of what ran under it. */
+  wasAlive(): boolean {
+    return this.kept.until > this.keeper.looked
+  }
+  /** An instant since then, at most now: that of the look where both clocks are one, which saves another. */
+  recently(now: () => number): number {
+    return now === this.keeper.now ? this.keeper.looked : now()
+  }
   guard<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
     return Effect.suspend((): Effect.Effect<A, E | LeaseLost, R> =>
       this.isAlive() ? effect : Effect.fail(this.kept.lost(this.token))

@@ -1,13 +1,13 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { CurrentObserver, CurrentTurn, type Turn, within as underTurn } from "../../internal/Contended.ts"
+import type * as Fiber from "effect/Fiber"
+import { CurrentTurn, type Observer, type Turn, within as underTurn } from "../../internal/Contended.ts"
 import { isTraced } from "../../internal/traced.ts"
-import { monotonic } from "../Alarm.ts"
 import { LeaseTimeout } from "../Lease.ts"
 import type { ClaimError, Lease, LeaseLost, LimitMismatch, StoreUnavailable, TryClaimError } from "../Lease.ts"
 import { LeaseStore } from "../LeaseStore.ts"
+import { HeldLease } from "./heldLease.ts"
 import type { Door } from "./leaseDoor.ts"
 import { CurrentHeld, findHeld } from "./lockHeld.ts"
 import type { Held } from "./lockHeld.ts"
@@ -63,7 +63,7 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
         const held = findHeld(outer, (held) => held.key === key && held.family === family && held.store === store)
         if (held !== undefined) return call.again(held.lease)
       }
-      const now = monotonic(fiber.getRef(Clock.Clock))
+      const { metrics, now, observer } = family.around(fiber.context, store.backend, call.label)
       const door = call.door(store, now)
       const traced = isTraced(fiber)
       const section = (lease: Lease) => {
@@ -72,12 +72,8 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
           ? Effect.andThen(Effect.annotateCurrentSpan(`heddle.${family.noun}.token`, String(lease.token)), under)
           : under
       }
-      const observer = fiber.getRef(CurrentObserver)
-      const turnOf = observer === undefined ? undefined : () => {
-        const what = { kind: family.noun, name: nameIn(call), title: key, owner: store, key: `${family.noun}/${key}` }
-        return observer.wait(what, fiber, fiber.getRef(CurrentTurn))
-      }
-      const bare = hold(family.of(fiber.context, store.backend, call.label), door, now, section, call, turnOf)
+      const waiting = observer === undefined ? undefined : () => waitOf(observer, fiber, call, store)
+      const bare = hold(metrics, door, now, section, call, waiting)
       const run = traced
         ? Effect.withSpan(bare, call.name, {
           attributes: { "heddle.backend": store.backend, [`heddle.${family.noun}.key`]: key }
@@ -87,10 +83,17 @@ export const attempt = <A, E, R, A2, E2, E3, E4 = never>(
     })
   )
 
-/** As reports on contention name it: a read-write lock's label is the mode, and not a name. */
-const nameIn = (
-  { family, key, label }: Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">
-) => label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
+const waitOf = (
+  observer: Observer,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  { family, key, label }: Pick<Attempt<never, never, never, never, never, never, never>, "family" | "key" | "label">,
+  store: Store
+): Turn => {
+  // A read-write lock's label is the mode, and not a name.
+  const name = label === undefined ? key : family.noun === "rwlock" ? `${key} ${label}` : label
+  const what = { kind: family.noun, name, title: key, owner: store, key: `${family.noun}/${key}` }
+  return observer.wait(what, fiber, fiber.getRef(CurrentTurn))
+}
 
 const hold = <A, E, R, A2, E2, E3>(
   metrics: LockMetrics,
@@ -98,41 +101,48 @@ const hold = <A, E, R, A2, E2, E3>(
   now: () => number,
   section: (lease: Lease) => Effect.Effect<A, E, R>,
   { failed, refused }: Pick<Attempt<A, E, R, A2, E2, E3, never>, "failed" | "refused">,
-  turnOf: (() => Turn) | undefined
+  waiting: (() => Turn) | undefined
 ): Effect.Effect<A | A2, E | E2 | E3 | LeaseLost | StoreUnavailable, R> =>
   Effect.uninterruptibleMask((restore) => {
     const start = now()
-    const turn = turnOf?.()
-    const ended = (outcome: Outcome) => {
-      turn?.left()
-      metrics.waited((now() - start) / 1000)
-      metrics.ended(outcome)
-    }
-    const within = (lease: Lease | undefined): Effect.Effect<A | A2, E | E2 | LeaseLost | StoreUnavailable, R> => {
-      if (lease === undefined) {
-        ended("contended")
-        return refused
+    const turn = waiting?.()
+    return Effect.matchCauseEffect(door.enter(restore, { now, at: start }), {
+      onFailure: (cause) => {
+        ended(metrics, turn, now() - start, outcomeOf(cause))
+        return failed(cause)
+      },
+      onSuccess: (lease): Effect.Effect<A | A2, E | E2 | LeaseLost | StoreUnavailable, R> => {
+        if (lease === undefined) {
+          ended(metrics, turn, now() - start, "contended")
+          return refused
+        }
+        const since = recently(lease, now)
+        metrics.waited((since - start) / 1000)
+        turn?.entered()
+        return Effect.onExit(restore(Effect.suspend(() => lease.run(underTurn(turn, section(lease))))), () => {
+          const left = recently(lease, now)
+          const outcome = wasAlive(lease) ? "success" : "lost"
+          // Before the books are kept: others wait for it.
+          const rest = door.leave(lease)
+          turn?.left()
+          metrics.held((left - since) / 1000)
+          metrics.ended(outcome)
+          return rest
+        })
       }
-      const since = now()
-      metrics.waited((since - start) / 1000)
-      turn?.entered()
-      return Effect.onExit(restore(Effect.suspend(() => lease.run(underTurn(turn, section(lease))))), () => {
-        const left = now()
-        const outcome = lease.isAlive() ? "success" : "lost"
-        // Before the books are kept: others wait for it.
-        const rest = door.leave(lease)
-        turn?.left()
-        metrics.held((left - since) / 1000)
-        metrics.ended(outcome)
-        return rest
-      })
-    }
-    const without = (cause: Cause.Cause<ClaimError>) => {
-      ended(outcomeOf(cause))
-      return failed(cause)
-    }
-    return Effect.matchCauseEffect(door.enter(restore), { onFailure: without, onSuccess: within })
+    })
   })
+
+/** An attempt that came to nothing. */
+const ended = (metrics: LockMetrics, turn: Turn | undefined, millis: number, outcome: Outcome): void => {
+  turn?.left()
+  metrics.waited(millis / 1000)
+  metrics.ended(outcome)
+}
+
+const recently = (lease: Lease, now: () => number): number => lease instanceof HeldLease ? lease.recently(now) : now()
+
+const wasAlive = (lease: Lease): boolean => lease instanceof HeldLease ? lease.wasAlive() : lease.isAlive()
 
 const outcomeOf = (cause: Cause.Cause<ClaimError>): Outcome =>
   Cause.hasInterruptsOnly(cause) ||

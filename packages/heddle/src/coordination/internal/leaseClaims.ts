@@ -6,7 +6,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { InvalidClaim, LeaseTimeout, LimitMismatch, StoreUnavailable } from "../Lease.ts"
-import type { ClaimError, ClaimRequest, Lease, Restore, TryClaimError } from "../Lease.ts"
+import type { ClaimError, ClaimRequest, Lease, Look, Restore, TryClaimError } from "../Lease.ts"
 import type { Backend, Claim, Granted, Steps } from "../LeaseBackend.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
 import { bounded } from "./bounded.ts"
@@ -71,11 +71,11 @@ class Claims {
       )
     )
 
-  readonly acquire = (request: ClaimRequest, restore: Restore): Effect.Effect<Lease, ClaimError> =>
+  readonly acquire = (request: ClaimRequest, restore: Restore, began?: Look): Effect.Effect<Lease, ClaimError> =>
     Effect.suspend((): Effect.Effect<Lease, ClaimError> => {
       const checked = checkRequest(request, this.options.owner)
       if (checked instanceof InvalidClaim) return Effect.fail(checked)
-      const start = this.keeper.now()
+      const start = began?.now === this.keeper.now ? began.at : this.keeper.now()
       const claim = this.toClaim(checked, checked.waitFor > 0)
       return Effect.matchCauseEffect(restore(this.ask(claim, checked.waitFor, start)), {
         onFailure: (cause) => this.abandon(claim, cause),
@@ -185,6 +185,7 @@ class Claims {
 
   private hold(claim: Claim, granted: Granted): Effect.Effect<Lease, StoreUnavailable> {
     const now = this.keeper.now()
+    this.keeper.looked = now
     if (granted.until > now) {
       const hold = new Hold(claim, granted, now)
       this.keeper.add(hold)

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ClaimError, ClaimRequest, Lease, Restore, StoreUnavailable } from "../Lease.ts"
+import type { ClaimError, ClaimRequest, Lease, Look, Restore, StoreUnavailable } from "../Lease.ts"
 import type { LeaseStore } from "../LeaseStore.ts"
 
 /** A way in: how one caller gets the lease, and how it leaves when its section is over. */
 export interface Door {
   /** The lease; undefined where it is refused without waiting. */
-  enter(restore: Restore): Effect.Effect<Lease | undefined, ClaimError>
+  enter(restore: Restore, began: Look): Effect.Effect<Lease | undefined, ClaimError>
   /** Gives back, or passes on, at once; answers with what there is to wait for then. */
   leave(lease: Lease): Effect.Effect<void, StoreUnavailable>
 }
@@ -23,9 +23,10 @@ export interface Wish {
 export const ask = (
   { store, wait }: Wish,
   request: ClaimRequest,
-  restore: Restore
+  restore: Restore,
+  began?: Look
 ): Effect.Effect<Lease | undefined, ClaimError> =>
-  wait ? store.acquire(request, restore) : Effect.map(store.tryAcquire(request, restore), Option.getOrUndefined)
+  wait ? store.acquire(request, restore, began) : Effect.map(store.tryAcquire(request, restore), Option.getOrUndefined)
 
 export const giveBack = (lease: Lease, { confirm }: Wish): Effect.Effect<void, StoreUnavailable> => {
   if (confirm === true) return lease.release
@@ -39,8 +40,8 @@ export class ArrivalDoor implements Door {
   constructor(wish: Wish) {
     this.wish = wish
   }
-  enter(restore: Restore) {
-    return ask(this.wish, this.wish.request, restore)
+  enter(restore: Restore, began: Look) {
+    return ask(this.wish, this.wish.request, restore, began)
   }
   leave(lease: Lease) {
     return giveBack(lease, this.wish)

@@ -59,6 +59,8 @@ export class Keeper<C extends Kept = Claim> {
   readonly metrics: LeaseMetrics
   readonly alarm: Alarm<Scope.Scope>
   readonly now: () => number
+  /** When the clock was last looked at for a hold. */
+  looked = -Infinity
   private readonly renewing = new Set<Hold<C>>()
   /** Those who wait for a grant, and until when. */
   private readonly waits = new Set<{ readonly until: number; readonly giveUp: () => void }>()
@@ -93,7 +95,9 @@ export class Keeper<C extends Kept = Claim> {
 
   /** Whether the hold is alive now; one that is found past its deadline ends here. */
   isAlive(hold: Hold<C>): boolean {
-    if (hold.until > this.now()) return true
+    const now = this.now()
+    this.looked = now
+    if (hold.until > now) return true
     this.end(hold, "expired")
     return false
   }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { LockOptions } from "../DistributedLock.ts"
 import { LeaseTimeout } from "../Lease.ts"
-import type { Lease, Restore } from "../Lease.ts"
+import type { Lease, Look, Restore } from "../Lease.ts"
 import { ask, giveBack } from "./leaseDoor.ts"
 import type { Door, Wish } from "./leaseDoor.ts"
 import { toMillis } from "./leaseRequest.ts"
@@ -23,9 +23,8 @@ export const cohortDoor = (wish: Wish, passes: LockOptions["passes"], now: () =>
   const cohorts = cohortsOf(store)
   const cohort = new Cohort(() => cohorts.delete(resource))
   let mine = cohort
-  const enter = (restore: Restore) =>
+  const enter = (restore: Restore, { at: start }: Look) =>
     Effect.suspend(() => {
-      const start = now()
       const waitFor = toMillis(request.waitFor, 30_000)
       const entry = {
         claim: (waitFor: number) => ask(wish, { ...request, waitFor, tokens: (passes ?? 16) + 1 }, restore),

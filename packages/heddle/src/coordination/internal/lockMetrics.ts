@@ -1,6 +1,9 @@
-import type * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import { Buckets } from "../../internal/Buckets.ts"
+import { CurrentObserver, type Observer } from "../../internal/Contended.ts"
+import { monotonic } from "../../internal/monotonic.ts"
 import { readBy, type SeriesOf, seriesOf } from "../../internal/seriesOf.ts"
 
 /**
@@ -16,12 +19,23 @@ export interface LockMetrics {
   readonly ended: (outcome: Outcome) => void
 }
 
+/** What an attempt takes from its context. */
+export interface Around {
+  readonly context: Context.Context<never>
+  readonly backend: string
+  readonly label: string | undefined
+  /** Milliseconds. */
+  readonly now: () => number
+  readonly observer: Observer | undefined
+  readonly metrics: LockMetrics
+}
+
 /** The metrics of one pattern: how often, how long waited for, how long held. */
 export interface Family {
   /** As its metrics and the attributes of its spans name it. */
   readonly noun: string
-  /** The series of a backend and a label. */
-  readonly of: (context: Context.Context<never>, backend: string, label: string | undefined) => LockMetrics
+  /** The series of a backend and a label, and what else is the same while the context is. */
+  readonly around: (context: Context.Context<never>, backend: string, label: string | undefined) => Around
 }
 
 const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
@@ -59,10 +73,18 @@ export const family = (noun: string, what: string, labelled: string): Family => 
     }
   }
   const all = new Map<string, SeriesOf<string | undefined, LockMetrics>>()
-  const of: Family["of"] = (context, backend, label) => {
-    let find = all.get(backend)
-    if (find === undefined) all.set(backend, find = seriesOf())
-    return find(context, label, () => make(context, backend, label))
+  const find: Family["around"] = (context, backend, label) => {
+    let series = all.get(backend)
+    if (series === undefined) all.set(backend, series = seriesOf())
+    const metrics = series(context, label, () => make(context, backend, label))
+    const now = monotonic(Context.get(context, Clock.Clock))
+    return { context, backend, label, now, observer: Context.get(context, CurrentObserver), metrics }
   }
-  return { noun, of }
+  // Most attempts are in the context of the one before: to look up there what all of them need takes longer than to use it.
+  let last: Around | undefined
+  const around: Family["around"] = (context, backend, label) =>
+    last?.context === context && last.backend === backend && last.label === label
+      ? last
+      : last = find(context, backend, label)
+  return { noun, around }
 }
