@@ -119,9 +119,11 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   ],
   "flow/internal/fanOutLanes.ts": [
     counts,
-    taken,
-    line(String.raw`this\.tally = .*`),
-    line("private readonly tally: .*"),
+    line(String.raw`const \{ (?:counts|latency) \} = this\.tally`),
+    line(String.raw`this\.(?:tally|told|book)(?: =|\().*`),
+    line(String.raw`(?:if \(this\.line !== undefined\) )?this\.tally\.tellers.*`),
+    line("private (?:readonly tally: .*|told = nothing)"),
+    line("(?:before|behind|line): .*Teller.*"),
     line("const since = .*"),
     line(String.raw`last\.since = since`),
     line(String.raw`if \(latency !== undefined\) .*`),
@@ -202,9 +204,9 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
     line("onLost: .*")
   ],
   "messaging/internal/workProcess.ts": [
-    line(String.raw`running\.running.*`),
+    line(String.raw`this\.job\.running\.running.*`),
     line(String.raw`onLost\(\)`),
-    put(/onLost, running, /)
+    put(/onLost, settler/, "settler")
   ],
   "messaging/internal/workSettle.ts": [line(String.raw`this\.telling\.tally.*`)],
   "messaging/internal/workTrace.ts": [

@@ -6,19 +6,23 @@ export type SeriesOf<Key, Series> = (context: Context.Context<never>, key: Key, 
 
 export const seriesOf = <Key, Series>(): SeriesOf<Key, Series> => {
   const all = new WeakMap<Metric.MetricRegistry, Registered<Key, Series>>()
-  // Most calls are like the one before, and three maps take longer to ask than what is counted.
+  // Most calls are like the one before, many in its very context: to ask that and three maps takes longer than what is counted.
   let last: Found<Key, Series> | undefined
   return (context, key, make) => {
+    if (last?.context === context && last.key === key) return last.series
     const registry = Context.get(context, Metric.MetricRegistry)
     const attributes = Context.get(context, Metric.CurrentMetricAttributes)
-    if (last?.registry === registry && last.attributes === attributes && last.key === key) return last.series
+    if (last?.registry === registry && last.attributes === attributes && last.key === key) {
+      last.context = context
+      return last.series
+    }
     let registered = all.get(registry)
     if (registered === undefined) all.set(registry, registered = { known: new WeakMap(), equal: new Map() })
     let series = registered.known.get(attributes)
     if (series === undefined) registered.known.set(attributes, series = within(registered.equal, attributes))
     let found = series.get(key)
     if (found === undefined) series.set(key, found = make())
-    last = { registry, attributes, key, series: found }
+    last = { context, registry, attributes, key, series: found }
     return found
   }
 }
@@ -26,6 +30,7 @@ export const seriesOf = <Key, Series>(): SeriesOf<Key, Series> => {
 type Attributes = Context.Service.Shape<typeof Metric.CurrentMetricAttributes>
 
 interface Found<Key, Series> {
+  context: Context.Context<never>
   readonly registry: Metric.MetricRegistry
   readonly attributes: Attributes
   readonly key: Key

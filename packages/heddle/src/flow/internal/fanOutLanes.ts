@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
+import type { Line } from "../../internal/Line.ts"
 import type { Outcome } from "../FanOut.ts"
 import { Begun, Lane } from "./fanOutLane.ts"
-import { family } from "./flowMetrics.ts"
+import { family, type Teller } from "./flowMetrics.ts"
 
 const fanOuts = family("fan_out", {
   depth: "Items that are known and not begun",
@@ -16,6 +17,8 @@ const fanOuts = family("fan_out", {
   completed: "Items whose task succeeded",
   failed: "Items whose task failed, died or was interrupted by itself"
 }, "How long a task took")
+
+const nothing = { depth: 0, active: 0, completed: 0, failed: 0 }
 
 export interface Work<A, B, E, R, SE> {
   readonly items: ReadonlyArray<A>
@@ -52,13 +55,17 @@ export const outcomes = <A, B, E>(
  * A lane that finds nothing to do ends; whoever brings work (an item that arrived, room that was made, a lane that ended in the
  * wrong moment) calls `grow`. Nobody waits to be woken, so no wake can be lost. Always: `started = finished + running`.
  */
-export class Lanes<A, B, E, R, SE> {
+export class Lanes<A, B, E, R, SE> implements Teller {
+  before: Teller | undefined = undefined
+  behind: Teller | undefined = undefined
+  line: Line<Teller> | undefined = undefined
   finished = 0
   failed = 0
   /** Success when every item is done, else why not. */
   end: Exit.Exit<void, SE> | undefined
   private readonly work: Work<A, B, E, R, SE>
   private readonly tally: ReturnType<typeof fanOuts.of>
+  private told = nothing
   private readonly runFork: (effect: Effect.Effect<void, E, R>) => Fiber.Fiber<void, E>
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   private items: ReadonlyArray<A>
@@ -66,7 +73,7 @@ export class Lanes<A, B, E, R, SE> {
   /** The items that can be begun are those from `at` to before here. */
   private until = 0
   /** How many items there were before those that are here. */
-  private before = 0
+  private earlier = 0
   private limit: number
   private more: Work<A, B, E, R, SE>["more"]
   private pulling = false
@@ -84,13 +91,13 @@ export class Lanes<A, B, E, R, SE> {
     this.limit = work.limit
     this.more = work.more
     this.tally = fanOuts.of(context, { name: work.name })
-    this.tally.counts.depth += work.items.length
+    this.tally.tellers.push(this)
     this.runFork = Effect.runForkWith(context)
     this.bound()
   }
 
   get started(): number {
-    return this.before + this.at
+    return this.earlier + this.at
   }
 
   /** Begins; also an array of nothing ends. */
@@ -109,12 +116,28 @@ export class Lanes<A, B, E, R, SE> {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.shut()
     return Effect.flatMap(Fiber.interruptAll(Array.from(this.fibers)), () => {
-      this.tally.counts.active -= this.started - this.finished
-      this.tally.counts.depth -= this.items.length - this.at
+      if (this.line !== undefined) this.tally.tellers.remove(this)
+      this.book(0, 0)
       this.finishAll(Exit.interrupt())
       return this.defects.reasons.length === 0 ? Effect.void : this.work.unclean(this.defects)
     })
   })
+
+  tell(): void {
+    this.book(this.items.length - this.at, this.started - this.finished)
+  }
+
+  /** Corrects what it has added to the counts. */
+  private book(depth: number, active: number): void {
+    const { counts } = this.tally
+    const { failed, told } = this
+    const completed = this.finished - failed
+    counts.depth += depth - told.depth
+    counts.active += active - told.active
+    counts.completed += completed - told.completed
+    counts.failed += failed - told.failed
+    this.told = { depth, active, completed, failed }
+  }
 
   /** Whether an item can be begun. */
   get here(): boolean {
@@ -154,17 +177,15 @@ export class Lanes<A, B, E, R, SE> {
   }
 
   private bound(): void {
-    this.until = this.closed ? 0 : Math.min(this.items.length, this.limit - this.before)
+    this.until = this.closed ? 0 : Math.min(this.items.length, this.limit - this.earlier)
   }
 
   /** Takes the next item, in the place of the last one. Only where one is `here`. */
   take(last: Begun<A> | undefined): Begun<A> {
-    const { counts, latency } = this.tally
+    const { latency } = this.tally
     const index = this.started
     const item = Arr.getUnsafe(this.items, this.at++)
     const since = latency === undefined ? 0 : latency.now()
-    counts.depth--
-    counts.active++
     if (this.lanes < this.work.workers) this.grow()
     if (last === undefined) return new Begun(index, item, since)
     last.index = index
@@ -176,14 +197,12 @@ export class Lanes<A, B, E, R, SE> {
   /** One that was taken has ended well. */
   succeed({ index, item, since }: Begun<A>, value: B): void {
     this.ended(since)
-    this.tally.counts.completed++
     this.work.succeeded(index, item, value)
   }
 
   /** One that was taken has not ended well. */
   fail({ index, item, since }: Begun<A>, cause: Cause.Cause<E>): void {
     this.ended(since)
-    this.tally.counts.failed++
     this.failed++
     if (this.closed) this.keep(cause)
     else if (this.work.stops) this.shut()
@@ -191,9 +210,8 @@ export class Lanes<A, B, E, R, SE> {
   }
 
   private ended(since: number): void {
-    const { counts, latency } = this.tally
+    const { latency } = this.tally
     if (latency !== undefined) latency.took(latency.now() - since)
-    counts.active--
     this.finished++
   }
 
@@ -205,11 +223,10 @@ export class Lanes<A, B, E, R, SE> {
 
   arrived(items: ReadonlyArray<A>): void {
     this.pulling = false
-    this.before = this.started
+    this.earlier = this.started
     this.items = items
     this.at = 0
     this.bound()
-    this.tally.counts.depth += items.length
   }
 
   /** There are no more items, or who asked for them was interrupted. */

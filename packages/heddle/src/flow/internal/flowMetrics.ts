@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Record from "effect/Record"
 import { Buckets } from "../../internal/Buckets.ts"
+import { Line, type Place } from "../../internal/Line.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import { readBy, seriesOf } from "../../internal/seriesOf.ts"
 
@@ -56,10 +57,21 @@ export interface Tally<K extends Count> {
   readonly waited: ((seconds: number) => void) | undefined
 }
 
+/** The same, in a registry. */
+export interface Registered<K extends Count> extends Tally<K> {
+  /** Those who add to the counts only when somebody looks. */
+  readonly tellers: Line<Teller>
+}
+
+/** Who counts for itself, so that an item costs nothing more, and adds to the counts what is new when it is asked. */
+export interface Teller extends Place<Teller> {
+  tell(): void
+}
+
 /** The metrics of one pattern, `heddle_<noun>_<count>`. */
 export interface Family<K extends Count> {
   /** Finds or makes the series in the context's registry: once an instance, not once an item. */
-  readonly of: (context: Context.Context<never>, labels: Labels) => Tally<K>
+  readonly of: (context: Context.Context<never>, labels: Labels) => Registered<K>
 }
 
 const boundaries = [0.0001, 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60]
@@ -78,36 +90,43 @@ export const family = <K extends Count>(
     Metric.registerUnsafe(metric, at, readBy(() => buckets.state))
     return buckets
   }
-  const register = (name: K, counts: Counts<K>, attributes: Attributes, at: Context.Context<never>) => {
+  const register = (name: K, told: () => Counts<K>, attributes: Attributes, at: Context.Context<never>) => {
     const description = counted[name]
     if (kinds[name] === "gauge") {
       const metric = Metric.gauge(`heddle_${noun}_${name}`, { description, attributes })
-      Metric.registerUnsafe(metric, at, readBy(() => ({ value: counts[name] })))
+      Metric.registerUnsafe(metric, at, readBy(() => ({ value: told()[name] })))
     } else {
       const metric = Metric.counter(`heddle_${noun}_${name}_total`, { description, attributes, incremental: true })
-      Metric.registerUnsafe(metric, at, readBy(() => ({ count: counts[name], incremental: true })))
+      Metric.registerUnsafe(metric, at, readBy(() => ({ count: told()[name], incremental: true })))
     }
   }
   const make = (context: Context.Context<never>, labels: Labels): Series<K> => {
     const attributes: Attributes = {}
     for (const [label, value] of Object.entries(labels)) if (value !== undefined) attributes[label] = value
     const counts = Record.map(counted, () => 0)
-    for (const name of names) register(name, counts, attributes, context)
-    if (labels["name"] === undefined) return { counts, latency: undefined, wait: undefined }
+    const tellers = new Line<Teller>()
+    const told = () => {
+      for (const teller of tellers) teller.tell()
+      return counts
+    }
+    for (const name of names) register(name, told, attributes, context)
+    const plain = { counts, tellers, latency: undefined, waited: undefined }
+    if (labels["name"] === undefined) return { plain, latency: undefined, wait: undefined }
     return {
-      counts,
+      plain,
       latency: times("latency", timed, attributes, context),
       wait: waits === undefined ? undefined : times("wait", waits, attributes, context)
     }
   }
   const find = seriesOf<string, Series<K>>()
-  const of = (context: Context.Context<never>, labels: Labels): Tally<K> => {
+  const of = (context: Context.Context<never>, labels: Labels): Registered<K> => {
     const found = find(context, keyOf(labels), () => make(context, labels))
-    const { counts, latency, wait } = found
-    if (latency === undefined) return { counts, latency, waited: undefined }
+    const { latency, plain, wait } = found
+    if (latency === undefined) return plain
     const now = monotonic(Context.get(context, Clock.Clock))
     return {
-      counts,
+      counts: plain.counts,
+      tellers: plain.tellers,
       latency: { now: () => now() / 1000, took: (seconds) => latency.add(seconds) },
       waited: wait === undefined ? undefined : (seconds) => wait.add(seconds)
     }
@@ -127,7 +146,8 @@ const keyOf = (labels: Labels): string => {
 type Attributes = { [label: string]: string }
 
 interface Series<K extends Count> {
-  readonly counts: Counts<K>
+  /** For who measures nothing. */
+  readonly plain: Registered<K>
   readonly latency: Buckets | undefined
   readonly wait: Buckets | undefined
 }
