@@ -4,8 +4,8 @@ import { GCProfiler } from "node:v8"
 import type { Heap, Load, Open, Weight } from "./Load.ts"
 import { now } from "./Task.ts"
 
-/** What is asked for: to do so many pieces, and to tell what they took, or how much the heap held. */
-const Order = Schema.Struct({ count: Schema.Int, weigh: Schema.Boolean })
+/** What is asked for: to do so many pieces, and to tell what they took when they were done so often `before`, or how much the heap held. */
+const Order = Schema.Struct({ count: Schema.Int, before: Schema.Int, weigh: Schema.Boolean })
 
 /** The most that the heap holds while the work is done. */
 const weigh = async (load: Load, count: number): Promise<Heap> => {
@@ -19,9 +19,9 @@ const weigh = async (load: Load, count: number): Promise<Heap> => {
   return { heap: (Math.max(after, ...collected) - before) / 1e6 }
 }
 
-/** Does it once before: while the others had their turns V8 has used the rest to collect, and forgotten compiled code. */
-const time = async (load: Load, count: number): Promise<Weight> => {
-  await load.run(count)
+/** Does it so often before: while the others had their turns V8 has used the rest to collect, and forgotten compiled code. */
+const time = async (load: Load, count: number, before: number): Promise<Weight> => {
+  for (let run = 0; run < before; run++) await load.run(count)
   const cpu = process.cpuUsage()
   const start = now()
   await load.run(count)
@@ -36,7 +36,9 @@ const load = await open(url)
 
 process.on("message", (message) => {
   const order = Schema.decodeUnknownSync(Order)(message)
-  void (order.weigh ? weigh : time)(load, order.count).then((told) => process.send?.(told))
+  void (order.weigh ? weigh(load, order.count) : time(load, order.count, order.before)).then((told) =>
+    process.send?.(told)
+  )
 })
 process.on("disconnect", () => process.exit())
 process.on("SIGINT", () => {})

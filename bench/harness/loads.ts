@@ -18,6 +18,8 @@ export interface Match {
   readonly rounds: number
   /** Rounds before them that are not counted, for the compiler. Default 2. */
   readonly warmUps?: number
+  /** How often the work is done in a turn before it is measured. Default 1. */
+  readonly before?: number
   /** What all of them talk to. */
   readonly server?: Effect.Effect<{ readonly url: string }, Effect.Error<typeof Servers.redis>, Scope.Scope> | undefined
   /** What is measured: a table and its figures. Default: `match`. */
@@ -31,7 +33,7 @@ export type Measure = (
 export const nowhere = Effect.succeed({ url: "" })
 
 /** Runs a match; answers its table and figures: pieces a second, the median of the ratios to the first, CPU time, heap. */
-export const match = ({ contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
+export const match = ({ before = 1, contenders, count, from, rounds, server = nowhere, title, warmUps = 2 }: Match) =>
   Effect.scoped(Effect.gen(function*() {
     const { url } = yield* server
     const entries = contenders.map(([name, file]): Entry => ({ name, module: new URL(file, from), url }))
@@ -49,7 +51,7 @@ export const match = ({ contenders, count, from, rounds, server = nowhere, title
         if (entry === undefined || child === undefined) continue
         const told = yield* Effect.suspend(() => {
           child.removeAllListeners("exit").removeAllListeners("message")
-          child.send({ count, weigh })
+          child.send({ count, before, weigh })
           return answer(entry.name, child, "60 seconds")
         })
         if (weigh) heaps[which] = Schema.decodeUnknownSync(Heap)(told).heap

@@ -23,8 +23,8 @@ const rabbitmq = [["amqplib, five hundred ahead", "rabbitmq/amqplib.ts"], ["hedd
 
 const from = import.meta.url
 const single = (contenders: Match["contenders"]) => contenders.map(([name, file]) => [name, `${file}?single`] as const)
-/** After 80,000 jobs each of them has the rate that it keeps. */
-const queues = { from, count: 10_000, rounds: 5, warmUps: 4 }
+/** After 120,000 jobs each of them has the rate that it keeps, and after 30,000 has it again when others had their turn. */
+const queues = { from, count: 10_000, rounds: 5, warmUps: 3, before: 3 }
 const starts = { from, count: 200, rounds: 3, measure: delays }
 const topics = { from, count: 20_000, rounds: 5 }
 
