@@ -155,3 +155,11 @@ export const infoOf = ([id, state, attempts, key, owner]: ReadonlyArray<unknown>
   key: typeof key === "string" ? unescape(key) : undefined,
   owner: typeof owner === "string" ? unescape(owner) : undefined
 })
+
+export const statsOf = ([waiting, delayed, claimed, dead, paused]: ReadonlyArray<unknown>): Job.Stats => ({
+  waiting: Number(waiting),
+  delayed: Number(delayed),
+  claimed: Number(claimed),
+  dead: Number(dead),
+  paused: paused === true
+})

@@ -209,17 +209,7 @@ export const jobSteps = (
           call("inspect", "$1, $2", [queue, escape(id)]),
           ([row]) => row === undefined ? undefined : Ops.infoOf(row)
         ),
-      stats: (queue) =>
-        Effect.map(call("stats", "$1", [queue]), ([row = []]) => {
-          const [waiting, delayed, claimed, dead, paused] = row
-          return {
-            waiting: Number(waiting),
-            delayed: Number(delayed),
-            claimed: Number(claimed),
-            dead: Number(dead),
-            paused: paused === true
-          }
-        }),
+      stats: (queue) => Effect.map(call("stats", "$1", [queue]), ([row = []]) => Ops.statsOf(row)),
       cancel: (queue, id) =>
         Effect.map(call("cancel", "$1, $2", [queue, escape(id)]), (rows) => {
           const token = counted(rows)

@@ -109,7 +109,7 @@ class Jobs {
       this.keeper.add(hold)
       return Effect.ensuring(
         runHeld(this.keeper, hold, job.token, effect),
-        Effect.sync(() => this.release(open, hold))
+        Effect.sync(() => this.keeper.end(hold, "released"))
       )
     })
 
@@ -122,7 +122,7 @@ class Jobs {
     }
     const fiber = startHeld(this.keeper, hold, context, effect, (exit) => {
       const isAlive = this.keeper.isAlive(hold)
-      this.release(open, hold)
+      this.keeper.end(hold, "released")
       onExit(isAlive ? exit : undefined)
     })
     // Most are over by now. Those that are not are renewed, and watched.
@@ -134,11 +134,6 @@ class Jobs {
     const { token, ttl, until } = open.job
     const kept = { id: `${++this.kept}`, resource: resourceOf(open.job), ttl, held: open.job }
     return open.hold = new Hold(kept, { token, until }, this.keeper.now())
-  }
-
-  private release(open: Open, hold: Hold<KeptJob>): void {
-    if (open.hold === hold) open.hold = undefined
-    this.keeper.end(hold, "released")
   }
 
   readonly settle = (job: Claimed, end: End): Effect.Effect<Exclude<Settled, "Lost">, JobError | LeaseLost> =>
