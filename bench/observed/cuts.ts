@@ -112,25 +112,15 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
     put(/within\(turn, (this\.handle\(item\))\)/, "$1")
   ],
   "flow/internal/Ticket.ts": [line("turn: Turn .*"), line("since = 0")],
-  "flow/internal/fanOutLane.ts": [
-    line("since: number"),
-    put(/, since: number\)/, ")"),
-    line(String.raw`this\.since = since`)
-  ],
+  "flow/internal/fanOutLane.ts": [line("since = 0")],
   "flow/internal/fanOutLanes.ts": [
     counts,
-    line(String.raw`const \{ (?:counts|latency) \} = this\.tally`),
-    line(String.raw`this\.(?:tally|told|book)(?: =|\().*`),
+    line(String.raw`const \{ counts \} = this\.tally`),
+    line(String.raw`this\.(?:tally|latency|told|book)(?: =|\().*`),
     line(String.raw`(?:if \(this\.line !== undefined\) )?this\.tally\.tellers.*`),
-    line("private (?:readonly tally: .*|told = nothing)"),
+    line("private (?:readonly (?:tally|latency): .*|told = nothing)"),
     line("(?:before|behind|line): .*Teller.*"),
-    line("const since = .*"),
-    line(String.raw`last\.since = since`),
-    line(String.raw`if \(latency !== undefined\) .*`),
-    put(/, since\)/, ")"),
-    put(/, since \}/g, " }"),
-    put(/this\.ended\(since\)/g, "this.ended()"),
-    put(/ended\(since: number\)/, "ended()")
+    line(String.raw`if \(this\.latency !== undefined\) .*`)
   ],
   "flow/internal/hedgeRace.ts": [
     line(String.raw`counts\.\w+\+\+`),

@@ -8,11 +8,10 @@ export class Begun<A> {
   index: number
   item: A
   /** When it was begun, in seconds: kept where somebody measures how long it takes. */
-  since: number
-  constructor(index: number, item: A, since: number) {
+  since = 0
+  constructor(index: number, item: A) {
     this.index = index
     this.item = item
-    this.since = since
   }
 }
 

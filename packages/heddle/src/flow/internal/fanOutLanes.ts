@@ -9,7 +9,7 @@ import * as Pull from "effect/Pull"
 import type { Line } from "../../internal/Line.ts"
 import type { Outcome } from "../FanOut.ts"
 import { Begun, Lane } from "./fanOutLane.ts"
-import { family, type Teller } from "./flowMetrics.ts"
+import { family, type Latency, type Teller } from "./flowMetrics.ts"
 
 const fanOuts = family("fan_out", {
   depth: "Items that are known and not begun",
@@ -65,6 +65,7 @@ export class Lanes<A, B, E, R, SE> implements Teller {
   end: Exit.Exit<void, SE> | undefined
   private readonly work: Work<A, B, E, R, SE>
   private readonly tally: ReturnType<typeof fanOuts.of>
+  private readonly latency: Latency | undefined
   private told = nothing
   private readonly runFork: (effect: Effect.Effect<void, E, R>) => Fiber.Fiber<void, E>
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
@@ -91,6 +92,7 @@ export class Lanes<A, B, E, R, SE> implements Teller {
     this.limit = work.limit
     this.more = work.more
     this.tally = fanOuts.of(context, { name: work.name })
+    this.latency = this.tally.latency
     this.tally.tellers.push(this)
     this.runFork = Effect.runForkWith(context)
     this.bound()
@@ -182,36 +184,33 @@ export class Lanes<A, B, E, R, SE> implements Teller {
 
   /** Takes the next item, in the place of the last one. Only where one is `here`. */
   take(last: Begun<A> | undefined): Begun<A> {
-    const { latency } = this.tally
     const index = this.started
     const item = Arr.getUnsafe(this.items, this.at++)
-    const since = latency === undefined ? 0 : latency.now()
+    const begun = last ?? new Begun(index, item)
+    begun.index = index
+    begun.item = item
+    if (this.latency !== undefined) begun.since = this.latency.now()
     if (this.lanes < this.work.workers) this.grow()
-    if (last === undefined) return new Begun(index, item, since)
-    last.index = index
-    last.item = item
-    last.since = since
-    return last
+    return begun
   }
 
   /** One that was taken has ended well. */
-  succeed({ index, item, since }: Begun<A>, value: B): void {
-    this.ended(since)
-    this.work.succeeded(index, item, value)
+  succeed(begun: Begun<A>, value: B): void {
+    this.ended(begun)
+    this.work.succeeded(begun.index, begun.item, value)
   }
 
   /** One that was taken has not ended well. */
-  fail({ index, item, since }: Begun<A>, cause: Cause.Cause<E>): void {
-    this.ended(since)
+  fail(begun: Begun<A>, cause: Cause.Cause<E>): void {
+    this.ended(begun)
     this.failed++
     if (this.closed) this.keep(cause)
     else if (this.work.stops) this.shut()
-    this.work.failed(index, item, cause)
+    this.work.failed(begun.index, begun.item, cause)
   }
 
-  private ended(since: number): void {
-    const { latency } = this.tally
-    if (latency !== undefined) latency.took(latency.now() - since)
+  private ended({ since }: Begun<A>): void {
+    if (this.latency !== undefined) this.latency.took(this.latency.now() - since)
     this.finished++
   }
 
