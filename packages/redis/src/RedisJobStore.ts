@@ -3,13 +3,18 @@
  *
  * **Details**
  *
- * The truth lives on the primary. The keys of a queue are `<prefix>:jobs:{<queue>}:…`, eleven at most, all in one slot. None of them
- * expires, so `maxmemory-policy` must not evict keys that have no ttl; the layer warns when it may.
+ * The truth lives on the primary. The keys of a queue are `<prefix>:jobs:{<queue>}:…`, twelve at most, all in one slot. None of them
+ * expires but the one of those who wait, so `maxmemory-policy` must not evict keys that have no ttl; the layer warns when it may.
  *
  * The clock is the server's. Each step is part of one Lua script, and all steps of one tick on a queue travel in one call: jobs that
  * many fibers enqueue, claim and complete share round trips. A claim whose time is over goes back to the line, or becomes a dead letter,
- * when somebody next asks something of its queue; whoever waits for a job asks when the next delay or claim ends. Otherwise who waits
- * is told through a channel of the queue, and looks every five seconds in case a message was lost.
+ * when somebody next asks something of its queue; whoever waits for a job asks when the next delay or claim ends.
+ *
+ * The server knows the claims that wait. A job that comes without key, priority, delay or `keep` is claimed for the one that waits
+ * longest, in the call that enqueues it, and is told on the channel of that store: it need not ask. It is given nothing when nobody is subscribed
+ * to that channel, as when its process has ended. A claim whose message was lost is answered the same jobs when it looks again, five
+ * seconds or half of its ttl later at most, or when its subscription is back; one that is interrupted hands them back. All other jobs are
+ * told through a channel of the queue to those who wait.
  *
  * A token is the server's time in microseconds, or one more than the last of the queue if that is greater.
  *
@@ -75,7 +80,7 @@ export const layerFrom = (options: StoreOptions = {}): Layer.Layer<JobStore.All,
       Effect.flatMap(Redis.Redis, (redis) =>
         Effect.andThen(
           warnOfEviction(redis.commands, "jobs", /^allkeys/),
-          jobSteps(redis, { prefix, timeout: redis.commandTimeout, recheck: 5000 }, revoked)
+          jobSteps(redis, { prefix, timeout: redis.commandTimeout }, revoked)
         ))
   })
 }

@@ -1,10 +1,12 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { allJobAbilities, jobStoreLaws } from "@heddle/testkit/laws"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JobStore } from "heddle/messaging"
@@ -77,20 +79,40 @@ describe("RedisJobStore", () => {
       assert.strictEqual(yield* Queue.size(heard), 0)
     }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
 
-  it.live("who waits hears that a claim ends earlier than all before", () =>
+  it.live("who waits hears that a claim ends earlier than all before, and than it looks again", () =>
     Effect.gen(function*() {
       const store = yield* JobStore.JobStore
       const queue = randomUUID()
       const heard = yield* Queue.unbounded<string>()
-      const listener = yield* Effect.acquireRelease(
+      const client = yield* Effect.acquireRelease(
         Effect.sync(() => new Redis(server.url)),
         (client) => Effect.sync(() => client.disconnect())
       )
+      const listener = yield* Effect.acquireRelease(
+        Effect.sync(() => client.duplicate()),
+        (client) => Effect.sync(() => client.disconnect())
+      )
       listener.on("message", (channel: string) => Queue.offerUnsafe(heard, channel))
-      yield* store.enqueue(queue, [{ payload: Uint8Array.of(1) }, { payload: Uint8Array.of(2) }])
-      yield* store.claim(queue, { ttl: "1 minute" })
       yield* Effect.promise(() => listener.subscribe(`heddle:jobs:{${queue}}:news`))
-      yield* store.claim(queue, { ttl: "30 seconds" })
+      const claim = (ttl: Duration.Input) => {
+        const both = [
+          store.enqueue(queue, [{ payload: Uint8Array.of(1) }]),
+          store.claim(queue, { ttl, waitFor: 0 })
+        ] as const
+        return Effect.all(both, { concurrency: "unbounded" })
+      }
+      // Nobody waits who could be told.
+      const [, [first]] = yield* claim("1 second")
+      if (first === undefined) return assert.fail()
+      yield* store.settle(first, { _tag: "Completed" })
+      yield* Effect.forkScoped(store.claim(queue, { waitFor: Infinity, ttl: "1 minute" }))
+      yield* Effect.repeat(Effect.promise(() => client.zcard(`heddle:jobs:{${queue}}:waiting`)), {
+        until: (many) => many === 1,
+        schedule: Schedule.spaced(5)
+      })
+      yield* claim("1 minute")
+      assert.strictEqual(yield* Queue.size(heard), 0)
+      yield* claim("500 millis")
       yield* Queue.take(heard)
     }).pipe(Effect.scoped, Effect.provide(RedisJobStore.layer({ url: server.url }))))
 })

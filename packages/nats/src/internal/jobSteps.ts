@@ -158,7 +158,7 @@ export const jobSteps = (
 
     const claim = yield* JobBackend.waiting({
       take,
-      listen: (queue, wake) =>
+      listen: ({ queue }, wake) =>
         Effect.acquireRelease(
           Effect.sync(() => {
             const { waiting } = roomOf(queue)

@@ -171,7 +171,7 @@ export const jobSteps = (
             return { jobs, next: Math.min(next, recheck) }
           })
         }),
-      listen: (queue, wake) => Effect.andThen(hearing(wakes, queue, wake), heard),
+      listen: ({ queue }, wake) => Effect.andThen(hearing(wakes, queue, wake), heard),
       handBackUnsafe,
       timeout: postgres.timeout
     })

@@ -1,6 +1,10 @@
+import { jobLuaGrants } from "./jobLuaGrants.ts"
 import { jobLuaBatches, jobLuaFirsts } from "./jobLuaPlain.ts"
 import { jobLuaRest } from "./jobLuaRest.ts"
 import { jobLuaSteps } from "./jobLuaSteps.ts"
+
+/** How often who waits looks again, in case that a message was lost: milliseconds. */
+export const recheck = 5000
 
 /**
  * A queue of jobs and the steps on it, as one Lua script that carries out many operations in a call.
@@ -18,7 +22,9 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  * 8. a zset of those that have ended and are still known, ids at the time when they are forgotten;
  * 9. a zset of the unfinished jobs that have a key, at score 0: `<length>:<key>:` and a member as above;
  * 10. a list of the plain jobs that wait, in their order; members as above. Of a job that is plain no longer a member may be left here;
- * 11. a hash of the claims of plain jobs, packed, by token: the owner and the ids. In 6 a claim is one member: `b` and the token.
+ * 11. a hash of the claims of plain jobs, packed, by token: the owner and the ids. In 6 a claim is one member: `b` and the token. Of
+ *    one that was made for who waits, a list is in place of the owner: the owner, its waiter, and the ids that are plain no longer;
+ * 12. a zset of the claims that wait, packed: waiter, most, ttl and owner, at the time until which they count. It expires.
  *
  * A job is plain that has no key, priority, delay or keep: until something else happens to it than that it is claimed, and then completed,
  * all that there is of it is one text in 2: `p`, its rank, the time when it came in 13 digits, its most attempts in 4, how
@@ -28,7 +34,12 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  * ARGV: what the channels and the keys of outcomes begin with, how much a level of priority is worth, then the operations as
  * `jobScript` writes them, packed. Answers one answer an operation, packed: a packed list costs less than its parts, at either end.
  *
- * The channel `<start>:news` is told when there is something to claim, or something ends earlier than before; `<start>:job:<id>`, where
+ * Plain jobs that come go to who waits, if its channel `<start>:to:<session>` is heard: it is told its waiter, and behind a line end what it
+ * would be answered, each byte as a character; nothing where that is much. It has a claim then, and where it was not told is answered so
+ * when it asks again.
+ *
+ * The channel `<start>:news` is told, where somebody waits, when there is something to claim, or something ends earlier than before and
+ * before he looks again; `<start>:job:<id>`, where
  * somebody has asked for the outcome, when the job has reported or ended. An outcome that nobody keeps, and somebody follows, is kept
  * for a minute as `<start>:end:<id>`.
  *
@@ -36,11 +47,12 @@ import { jobLuaSteps } from "./jobLuaSteps.ts"
  */
 export const jobLua = (time: string, sharded: boolean): string =>
   numbered(`
-local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES, PLAIN, BATCHES = unpack(KEYS)
+local META, JOBS, PAYLOADS, READY, DELAYED, CLAIMED, DEAD, ENDED, LINES, PLAIN, BATCHES, WAITING = unpack(KEYS)
 local start, level, args, at = ARGV[1], tonumber(ARGV[2]), cmsgpack.unpack(ARGV[3]), 0
 ${time}
 local now = math.floor(micros / 1000)
 local publish = "${sharded ? "SPUBLISH" : "PUBLISH"}"
+local counts = "${sharded ? "SHARDNUMSUB" : "NUMSUB"}"
 local number = function(n) return string.format("%.0f", n) end
 local known = redis.call("HMGET", META, "seq", "token", "paused")
 local seq, token, paused = tonumber(known[1]) or 0, tonumber(known[2]) or 0, known[3]
@@ -82,11 +94,11 @@ local function sweep()
   for token, batch in pairs(batches) do
     if batch and batch.changed then
       batch.changed = false
-      if batch.left == 0 then
+      if batch.left == 0 and (type(batch.who) ~= "table" or #batch.who == 2) then
         redis.call("HDEL", BATCHES, number(token))
         redis.call("ZREM", CLAIMED, "b" .. number(token))
       else
-        local list = { batch.owner }
+        local list = { batch.who }
         for id in pairs(batch.ids) do list[#list + 1] = id end
         redis.call("HSET", BATCHES, number(token), cmsgpack.pack(list))
       end
@@ -111,8 +123,12 @@ local function answer(value) answers[#answers + 1] = value end
 
 -- A function costs its making: a local of the function right around it is looked for in a list of all that are used so, one of a
 -- function further out is copied. So the steps stand in functions of their own, and what not every call needs is made when it is asked for.
-local open, load, wait, die, finish, line, place, held, advance, others
+local open, load, wait, die, finish, line, place, held, advance, others, handBack, take, grants, grantOf, grantTo, offer
+local function needGrants()
+  if not offer then grants() end
+end
 ${jobLuaRest}
+${jobLuaGrants}
 local function need()
   if not load then rest() end
 end
@@ -134,12 +150,17 @@ while at < #args do
   ops[op]()
 end
 sweep()
+if grew and not paused and redis.call("ZCARD", WAITING) > 0 then
+  needGrants()
+  offer()
+end
 end
 main()
-if seq > firstSeq then redis.call("HSET", META, "seq", number(seq)) end
-if token > firstToken then redis.call("HSET", META, "token", number(token)) end
+if seq > firstSeq or token > firstToken then redis.call("HSET", META, "seq", number(seq), "token", number(token)) end
 local function isLeft() return redis.call("LLEN", PLAIN) > 0 or redis.call("ZCARD", READY) > 0 end
-if (grew and not paused and isLeft()) or due < math.min(delayedAt, claimedAt) then
+local sooner = due < math.min(delayedAt, claimedAt, now + ${recheck})
+local more = grew and not paused
+if (sooner or more) and redis.call("ZCARD", WAITING) > 0 and (sooner or isLeft()) then
   redis.call(publish, start .. ":news", "")
 end
 return cmsgpack.pack(answers)

@@ -62,6 +62,16 @@ function others()
     answer(many)
   end
 
+  ops.leave = function()
+    local waiter, max, ttl, owner = arg(), arg(), arg(), arg()
+    if redis.call("ZREM", WAITING, cmsgpack.pack({ waiter, max, ttl, owner })) == 0 then
+      needGrants()
+      local _, line = grantOf(waiter)
+      for _, one in ipairs(line or {}) do handBack(one[2], load(one[2])) end
+    end
+    answer(1)
+  end
+
   ops.inspect = function()
     local job = load(arg())
     if not job then return answer({}) end

@@ -9,7 +9,8 @@ local function batchOf(token)
     batch = false
     if packed then
       local list = cmsgpack.unpack(packed)
-      batch = { owner = list[1], ids = {}, left = #list - 1, changed = false }
+      local who = list[1]
+      batch = { who = who, owner = type(who) == "table" and who[1] or who, ids = {}, left = #list - 1, changed = false }
       for i = 2, #list do batch.ids[list[i]] = true end
     end
     batches[token] = batch
@@ -42,6 +43,7 @@ local function fatten(id, body)
     job[STATE], job[ATTEMPTS], job[TOKEN], job[OWNER] = "claimed", 1, token, batch.owner
     redis.call("ZADD", CLAIMED, redis.call("ZSCORE", CLAIMED, "b" .. number(token)), seq .. id)
     takeOut(batch, id)
+    if type(batch.who) == "table" then batch.who[#batch.who + 1] = id end
   else
     redis.call("ZADD", READY, number(came), seq .. id)
   end

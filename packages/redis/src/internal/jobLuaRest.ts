@@ -33,6 +33,13 @@ function wait(id, job)
   place(id, job)
 end
 
+-- Uncounted.
+function handBack(id, job)
+  job[ATTEMPTS] = job[ATTEMPTS] - 1
+  redis.call("ZREM", CLAIMED, job[SEQ] .. id)
+  wait(id, job)
+end
+
 function line(id, job)
   if job[KEY] ~= "" then redis.call("ZADD", LINES, 0, lineOf(job[KEY]) .. job[SEQ] .. id) end
 end
@@ -117,6 +124,7 @@ function advance()
       local all = {}
       for id in pairs(batch.ids) do all[#all + 1] = id end
       for _, id in ipairs(all) do load(id) end
+      batch.who, batch.changed = batch.owner, true
     end
   end
   sweep()

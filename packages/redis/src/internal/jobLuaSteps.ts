@@ -1,3 +1,6 @@
+/** For how long a claim that waits counts, if it is not made again: milliseconds. */
+const patience = 15_000
+
 /** The operations of `jobLua`, each of which reads its own arguments and answers once. Enqueues that follow each other go together. */
 export const jobLuaSteps = `
 -- All but the rank of a job is the same for most of those that come together: it is packed once.
@@ -83,15 +86,15 @@ ops.enqueue = function()
   end
 end
 
-ops.claim = function()
-  local max, ttl, owner = arg(), arg(), arg()
-  local found, chosen, slots, plain = {}, {}, {}, {}
-  if not paused then found, chosen, slots, plain = firsts(max) end
+-- Claims what is there, and answers that; nothing where there is none. \`who\`: what a claim of plain jobs says of its owner.
+function take(max, ttl, owner, who)
+  local found, chosen, slots, plain = firsts(max)
+  if #found == 0 then return end
   local over, batch = number(now + ttl), 0
   if #plain > 0 then
     token = math.max(token + 1, micros)
     batch = token
-    table.insert(plain, 1, owner)
+    table.insert(plain, 1, who)
     redis.call("HSET", BATCHES, number(token), cmsgpack.pack(plain))
     redis.call("ZADD", CLAIMED, over, "b" .. number(token))
   end
@@ -111,12 +114,27 @@ ops.claim = function()
     many("HSET", JOBS, jobs)
     many("ZADD", CLAIMED, places)
   end
-  if #found > 0 then
-    due = math.min(due, now + ttl)
-    return answer({ -1, found, batch, now })
+  due = math.min(due, now + ttl)
+  return { -1, found, batch, now }
+end
+
+ops.claim = function()
+  local max, ttl, owner, waiter, again = arg(), arg(), arg(), arg(), arg()
+  local place = waiter ~= "" and cmsgpack.pack({ waiter, max, ttl, owner })
+  local taken
+  if again == 1 and redis.call("ZREM", WAITING, place) == 0 then
+    need()
+    needGrants()
+    taken = grantTo(waiter, ttl)
+  end
+  taken = taken or (not paused and take(max, ttl, owner, owner))
+  if taken then return answer(taken) end
+  if place then
+    redis.call("ZADD", WAITING, number(now + ${patience}), place)
+    redis.call("PEXPIRE", WAITING, ${patience})
   end
   local next = math.min(firstAt(DELAYED), firstAt(CLAIMED))
-  answer({ next == math.huge and -1 or math.max(next - now, 0), found, 0, now })
+  answer({ next == math.huge and -1 or math.max(next - now, 0), {}, 0, now })
 end
 
 ops.extend = function()
@@ -174,9 +192,7 @@ ops.settle = function()
     elseif kind == "C" then
       finish(id, job, "C", values[i])
     elseif kind == "H" then
-      job[ATTEMPTS] = job[ATTEMPTS] - 1
-      redis.call("ZREM", CLAIMED, job[SEQ] .. id)
-      wait(id, job)
+      handBack(id, job)
     elseif kind == "D" or job[ATTEMPTS] >= job[MOST] then
       kind = "D"
       die(id, job, values[i], problems[i])

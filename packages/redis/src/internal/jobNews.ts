@@ -4,7 +4,7 @@ import type { Hearer, Subscriber } from "./Subscriber.ts"
 
 interface Room {
   readonly hearer: Hearer
-  readonly wakes: Set<() => void>
+  readonly wakes: Set<(message: string) => void>
   /** Settles when the channel is heard, or will be later: then it is asked for again by who listens next. */
   joined: Promise<void> | undefined
   /** When nobody listens any more: the monotonic instant (ms) until which it is heard all the same. */
@@ -29,8 +29,8 @@ export class JobNews {
     this.ring = ring
   }
 
-  /** Calls `wake` at each message, and when it may have missed one, until the scope closes. */
-  listen(channel: string, wake: () => void): Effect.Effect<void, never, Scope.Scope> {
+  /** Calls `wake` with each message, and with none when it may have missed one, until the scope closes. */
+  listen(channel: string, wake: (message: string) => void): Effect.Effect<void, never, Scope.Scope> {
     return Effect.flatMap(
       Effect.acquireRelease(Effect.sync(() => this.enter(channel, wake)), (room) =>
         Effect.sync(() => {
@@ -64,12 +64,12 @@ export class JobNews {
     this.rooms.clear()
   }
 
-  private enter(channel: string, wake: () => void): Room {
+  private enter(channel: string, wake: (message: string) => void): Room {
     let room = this.rooms.get(channel)
     if (room === undefined) {
-      const wakes = new Set<() => void>()
-      const all = () => wakes.forEach((wake) => wake())
-      room = { hearer: { onMessage: all, onAgain: all }, wakes, joined: undefined, until: Infinity }
+      const wakes = new Set<(message: string) => void>()
+      const all = (message: string) => wakes.forEach((wake) => wake(message))
+      room = { hearer: { onMessage: all, onAgain: () => all("") }, wakes, joined: undefined, until: Infinity }
       this.rooms.set(channel, room)
     }
     room.wakes.add(wake)

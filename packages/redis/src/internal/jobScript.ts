@@ -41,12 +41,14 @@ export const enqueue = (entries: ReadonlyArray<JobBackend.Entry>): Args => {
   }
   return args
 }
-export const claim = ({ max, owner, ttl }: Pick<JobBackend.Claim, "max" | "owner" | "ttl">): Args => [
-  "claim",
-  max,
-  ttl,
-  owner
-]
+type Claim = Pick<JobBackend.Claim, "max" | "owner" | "ttl">
+/** `waiter`: who waits where there is nothing, and whether it has asked before. */
+export const claim = (
+  { max, owner, ttl }: Claim,
+  { asked, id }: { readonly id: string; readonly asked: boolean } = { id: "", asked: false }
+): Args => ["claim", max, ttl, owner, id, asked ? 1 : 0]
+/** A claim waits no longer: what it was given meanwhile goes back. */
+export const leave = ({ max, owner, ttl }: Claim, waiter: string): Args => ["leave", waiter, max, ttl, owner]
 export const extend = (held: ReadonlyArray<JobBackend.Held>): Args => [
   "extend",
   held.length,

@@ -1,12 +1,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Alarm, KvOutbox } from "heddle/coordination"
 import type { Lease } from "heddle/coordination"
 import { type Job, JobBackend } from "heddle/messaging"
 import type { Redis } from "../Redis.ts"
+import { jobClaims } from "./jobClaims.ts"
+import { recheck } from "./jobLua.ts"
 import { JobNews } from "./jobNews.ts"
 import * as Script from "./jobScript.ts"
 import type { Args, Reply } from "./kvScript.ts"
@@ -21,11 +24,22 @@ export interface StepsOptions {
   readonly prefix: string
   /** Milliseconds. */
   readonly timeout: number
-  /** How often who waits looks whether a push was lost, in milliseconds. */
-  readonly recheck: number
 }
 
-const names = ["meta", "jobs", "payloads", "ready", "delayed", "claimed", "dead", "ended", "lines", "plain", "batches"]
+const names = [
+  "meta",
+  "jobs",
+  "payloads",
+  "ready",
+  "delayed",
+  "claimed",
+  "dead",
+  "ended",
+  "lines",
+  "plain",
+  "batches",
+  "waiting"
+]
 
 /** All keys of a queue hash to one slot, and so do its channels. */
 export const jobKeys = (prefix: string, queue: string) => {
@@ -42,7 +56,7 @@ export const jobSteps = (
   revoked: (held: Pick<JobBackend.Held, "queue" | "id" | "token">) => void
 ): Effect.Effect<JobBackend.AllSteps, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { prefix, recheck, timeout } = options
+    const { prefix, timeout } = options
     const script = subscriber.sharded ? Script.shardedJobScript : Script.jobScript
     const failure = (error: unknown) => unavailable(address, error)
     const outboxes = new Map<string, Outbox>()
@@ -180,15 +194,14 @@ export const jobSteps = (
     )
 
     const claim = yield* JobBackend.waiting({
-      take: (claim) =>
-        request(claim.queue, Script.claim(claim), (reply, sentAt) => {
-          const { found, next } = Script.claimedOf(reply)
-          const { queue, ttl } = claim
-          const until = proved(sentAt, ttl)
-          const jobs = found.map((job): Job.Claimed => Object.assign(job, { queue, ttl, until }))
-          return { jobs, next: next < 0 ? recheck : Math.min(next + 1, recheck) }
-        }, { again: false, now: true }),
-      listen: (queue, wake) => news.listen(`${jobKeys(prefix, queue).start}:news`, wake),
+      ...jobClaims({
+        news,
+        now,
+        request,
+        sendUnsafe: (queue, args) => void outboxOf(queue).send(args, ignore, ignore),
+        session: yield* freshSession,
+        startOf: (queue) => jobKeys(prefix, queue).start
+      }),
       handBackUnsafe,
       timeout
     })
@@ -217,6 +230,12 @@ export const jobSteps = (
   })
 
 const ignore = () => {}
+
+/** 104 random bits. */
+const freshSession = Effect.map(
+  Effect.all([Random.next, Random.next]),
+  (parts) => parts.map((part) => Math.floor(part * 2 ** 52).toString(36)).join("")
+)
 
 const sizeOf = (entries: ReadonlyArray<JobBackend.Entry>): number =>
   entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)

@@ -92,7 +92,7 @@ export const memorySteps = (
     const claim = yield* waiting({
       take: (claim) =>
         Effect.sync(() => ({ jobs: take(claim), next: Infinity })),
-      listen: (queue, wake) => {
+      listen: ({ queue }, wake) => {
         const listening = Effect.sync(() => {
           step(queue, () => rooms.get(queue)?.waiting.add(wake))
         })

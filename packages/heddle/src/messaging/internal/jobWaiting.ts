@@ -33,8 +33,15 @@ export interface Takes {
    * Calls `wake` each time that the queue may have got something to claim, until the scope closes. Live when it returns, so that
    * nothing which came after is missed; it calls `wake` as well when it may have missed something. A worker that is idle listens
    * anew for each job: what is dear should be kept for a while.
+   *
+   * `give` takes what was claimed for this very claim without being asked for. What is given when it has taken something by itself
+   * goes back.
    */
-  readonly listen: (queue: string, wake: () => void) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
+  readonly listen: (
+    claim: Claim,
+    wake: () => void,
+    give: (jobs: ReadonlyArray<Claimed>) => void
+  ) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
   /** Hands back what an interrupted claim was given. */
   readonly handBackUnsafe: Steps["handBackUnsafe"]
   /** How long a closing store waits for what interrupted claims are still given: milliseconds. */
@@ -116,15 +123,29 @@ const claiming = (
   const takingAgain = (claim: Claim): Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> =>
     Effect.scoped(Effect.suspend(() => {
       const more = Latch.makeUnsafe(false)
+      let given: ReadonlyArray<Claimed> = []
+      const give = (jobs: ReadonlyArray<Claimed>) => {
+        given = jobs
+        more.openUnsafe()
+      }
+      const handBack = (jobs: ReadonlyArray<Claimed>) => {
+        if (jobs.length > 0) handBackUnsafe(jobs)
+      }
       const again: Effect.Effect<ReadonlyArray<Claimed>, StoreUnavailable> = Effect.suspend(() => {
         more.closeUnsafe()
         return Effect.flatMap(taking(claim), ({ jobs, next }) => {
-          if (jobs.length > 0) return Effect.succeed(jobs)
+          if (jobs.length > 0) {
+            handBack(given.filter((one) => !jobs.some(({ id, token }) => id === one.id && token === one.token)))
+            return Effect.succeed(jobs)
+          }
           idle.add(claim.queue)
-          return Effect.andThen(Effect.interruptible(Effect.suspend(() => within(more, next))), again)
+          const waits = Effect.interruptible(Effect.suspend(() => within(more, next)))
+          return Effect.flatMap(waits, () => given.length > 0 ? Effect.succeed(given) : again)
         })
       })
-      return Effect.andThen(Effect.interruptible(listen(claim.queue, () => more.openUnsafe())), again)
+      const listening = Effect.interruptible(listen(claim, () => more.openUnsafe(), give))
+      const claimed = Effect.andThen(listening, again)
+      return Effect.onExit(claimed, (exit) => Effect.sync(() => Exit.isFailure(exit) && handBack(given)))
     }))
 
   return (claim) =>
