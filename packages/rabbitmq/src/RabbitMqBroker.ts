@@ -21,7 +21,7 @@
  *
  * @since 0.1.0
  */
-import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib"
+import type { Channel, ChannelModel, ConsumeMessage } from "amqplib"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,6 +29,7 @@ import type * as Scope from "effect/Scope"
 import { Broker, type BrokerBackend, Message } from "heddle/messaging"
 import { createHash } from "node:crypto"
 import { Confirms } from "./internal/Confirms.ts"
+import { keepPublisher } from "./internal/Publisher.ts"
 import * as RabbitMq from "./RabbitMq.ts"
 
 /**
@@ -106,33 +107,23 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
   Effect.gen(function*() {
     const { failure, keep, step } = rabbit
     const exchange = `${prefix}.topics`
-    let publisher: ConfirmChannel | undefined
     const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
     const confirms = new Confirms(exchange, failure, (over, late) =>
       run(Effect.forkScoped(
         Effect.catch((error: Message.StoreUnavailable) => Effect.sync(() => late(error)))(step(() => over))
       )))
-    yield* keep((connection) => connection.createConfirmChannel(), (channel) =>
-      Effect.andThen(
-        step(() => channel.assertExchange(exchange, "topic", { durable: true })),
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            publisher = channel
-          }),
-          () =>
-            Effect.sync(() => {
-              publisher = undefined
-            })
-        )
-      ))
+    const publisher = yield* keepPublisher(
+      rabbit,
+      (channel) => step(() => channel.assertExchange(exchange, "topic", { durable: true }))
+    )
 
     const steps: BrokerBackend.Steps = {
       publish: (messages) =>
         Effect.suspend(() => {
-          const channel = publisher
-          const why = rabbit.blocked() ?? (channel === undefined ? "disconnected" : undefined)
-          if (channel === undefined || why !== undefined) return Effect.fail(failure(new Error(why)))
-          return confirms.publish(channel, messages)
+          const present = publisher()
+          const why = rabbit.blocked() ?? (present === undefined ? "disconnected" : undefined)
+          if (present === undefined || why !== undefined) return Effect.fail(failure(new Error(why)))
+          return confirms.publish(present, messages)
         }),
       subscribe: ({ group, inlet, pattern }) => {
         const setUp = (channel: Channel, again: boolean) =>

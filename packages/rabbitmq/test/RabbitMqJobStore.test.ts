@@ -1,7 +1,7 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { FaultProxy, Servers } from "@heddle/testkit"
 import { jobStoreLaws } from "@heddle/testkit/laws"
-import { connect } from "amqplib"
+import { connect, type Options } from "amqplib"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -174,12 +174,16 @@ describe("a job store on RabbitMQ", () => {
     Effect.gen(function*() {
       const [store, other] = [yield* build(direct), yield* client]
       yield* store.claim("foreign", { waitFor: 0 })
-      other.sendToQueue("heddle.jobs|foreign", Buffer.from("hello"), {
-        headers: { heddle: { headers: 7, lengths: 1 } }
-      })
+      const put = (options: Options.Publish) => other.sendToQueue("heddle.jobs|foreign", Buffer.from("hello"), options)
+      put({ headers: { heddle: JSON.stringify({ headers: 7, lengths: 1 }) } })
+      put({ headers: { heddle: { attempts: 3 } } })
+      put({ headers: { heddle: "{" }, timestamp: Math.floor(Date.now() / 1000) - 3600 })
       yield* Effect.promise(() => other.waitForConfirms())
-      const [job] = yield* inTime(store.claim("foreign", { waitFor: Infinity }))
-      assert.deepStrictEqual([job && text(job), job?.attempt, job?.maxAttempts], ["hello", 1, 10])
+      for (const [least, most] of [[0, 60_000], [0, 60_000], [3_600_000, 3_660_000]] as const) {
+        const [job] = yield* inTime(store.claim("foreign", { waitFor: Infinity }))
+        assert.deepStrictEqual([job && text(job), job?.attempt, job?.maxAttempts], ["hello", 1, 10])
+        assert.isTrue(job !== undefined && job.age >= least && job.age < most, `${job?.age} ms`)
+      }
     }).pipe(Effect.scoped))
 
   it.live(

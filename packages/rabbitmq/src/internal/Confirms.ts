@@ -1,7 +1,6 @@
-import type { ConfirmChannel } from "amqplib"
 import * as Effect from "effect/Effect"
 import type { Message } from "heddle/messaging"
-import { oneWrite } from "./oneWrite.ts"
+import type { Publisher } from "./Publisher.ts"
 
 type Answered = Effect.Effect<void, Message.StoreUnavailable>
 
@@ -29,7 +28,7 @@ export class Confirms {
     this.within = within
   }
 
-  publish(channel: ConfirmChannel, messages: ReadonlyArray<Message.Message>): Answered {
+  publish(publisher: Publisher, messages: ReadonlyArray<Message.Message>): Answered {
     return Effect.callback((resume) => {
       const tick = this.tick ?? this.begin()
       let left = messages.length
@@ -38,19 +37,18 @@ export class Confirms {
         if (tick.isFull && tick.open.size === 0) tick.over.resolve()
         resume(answered)
       }
-      const confirm = (error: unknown) => {
-        if (error !== null) end(Effect.fail(this.failure(error)))
+      const confirm = (error: Error | undefined) => {
+        if (error !== undefined) end(Effect.fail(this.failure(error)))
         else if (--left === 0) end(Effect.void)
       }
       tick.open.add(end)
-      try {
-        for (const { headers, payload, subject } of messages) {
-          const content = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-          channel.publish(this.exchange, subject, content, hasAny(headers) ? { headers } : {}, confirm)
-        }
-        oneWrite(channel)
-      } catch (error) {
-        end(Effect.fail(this.failure(error)))
+      for (const { headers, payload, subject } of messages) {
+        publisher.publish(
+          { exchange: this.exchange, key: subject, mandatory: false },
+          hasAny(headers) ? { headers } : none,
+          payload,
+          confirm
+        )
       }
       return Effect.sync(() => end(Effect.void))
     })
@@ -70,6 +68,8 @@ export class Confirms {
     return tick
   }
 }
+
+const none = {}
 
 const hasAny = (headers: Message.Headers): boolean => {
   for (const _ in headers) return true

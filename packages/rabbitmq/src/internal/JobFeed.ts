@@ -1,4 +1,4 @@
-import type { ConfirmChannel, ConsumeMessage, GetMessage } from "amqplib"
+import type { Channel, ConsumeMessage, GetMessage } from "amqplib"
 import * as Latch from "effect/Latch"
 import { decode, delivered } from "./jobMessage.ts"
 import type { Names } from "./jobQueues.ts"
@@ -61,12 +61,12 @@ export class JobFeed {
   claiming = 0
   /** The monotonic instant (ms) at which nobody has claimed for so long that all goes back. */
   idleAt = Infinity
-  private readonly channel: ConfirmChannel
+  private readonly channel: Channel
   private readonly fetched: Array<Fetched> = []
   private credits: Array<Credit> = []
   private readonly all = new Map<string, Credit>()
   private count = 0
-  constructor(channel: ConfirmChannel, names: Names) {
+  constructor(channel: Channel, names: Names) {
     this.channel = channel
     this.names = names
   }

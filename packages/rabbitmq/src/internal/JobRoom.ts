@@ -1,10 +1,11 @@
-import type { ConfirmChannel, Message } from "amqplib"
+import type { Channel, Message } from "amqplib"
 import type { Job, JobBackend } from "heddle/messaging"
 import { Acks } from "./Acks.ts"
 import { type Fetched, JobFeed } from "./JobFeed.ts"
 import { encode, moved, type StoredJob } from "./jobMessage.ts"
 import { Declared, delayFor, delaying, lasting, letters, type Names, namesOf } from "./jobQueues.ts"
 import { oneWrite } from "./oneWrite.ts"
+import { type Publisher, Refused, Unroutable } from "./Publisher.ts"
 
 /** A job that was claimed here. */
 export interface Held {
@@ -23,7 +24,7 @@ type Told = (error: unknown) => void
 
 /** All that stands on one channel, and ends with it. */
 export class JobRoom {
-  readonly channel: ConfirmChannel
+  readonly channel: Channel
   readonly held = new Map<string, Held>()
   readonly feeds = new Map<string, JobFeed>()
   /** What is on its way to the server and nobody waits for. */
@@ -32,12 +33,12 @@ export class JobRoom {
   readonly acks: Acks<Message>
   private readonly prefix: string
   private readonly declared: Declared
-  private readonly returned = new Set<string>()
-  private sent = 0
+  private readonly publisher: () => Publisher | undefined
   private asked: Promise<unknown> = Promise.resolve()
   private next: Promise<unknown> | undefined
-  constructor(channel: ConfirmChannel, prefix: string) {
+  constructor(channel: Channel, publisher: () => Publisher | undefined, prefix: string) {
     this.channel = channel
+    this.publisher = publisher
     this.prefix = prefix
     this.acks = new Acks(channel)
     this.declared = new Declared(channel)
@@ -48,7 +49,6 @@ export class JobRoom {
     channel.on("delivery", (message) => {
       for (const feed of this.feeds.values()) if (feed.take(message)) return
     })
-    channel.on("return", ({ properties }: Message) => this.returned.add(String(properties.correlationId)))
     // A delivery for a consumer that was cancelled is taken above, and the client does not know it.
     channel.on("handler-error", () => {})
   }
@@ -141,14 +141,14 @@ export class JobRoom {
   }
 
   private send(name: string, job: StoredJob, failure: Job.Failure | undefined, told: Told, refused = 0): void {
-    const correlationId = String(this.sent++)
-    const { content, options } = encode(job, correlationId, failure)
-    const confirm = (error: unknown) => {
-      if (error === null) {
-        if (!this.returned.delete(correlationId)) return told(undefined)
+    const publisher = this.publisher()
+    if (publisher === undefined) return told(new Error("disconnected"))
+    const { content, properties } = encode(job, failure)
+    publisher.publish({ exchange: "", key: name, mandatory: true }, properties, content, (error) => {
+      if (error instanceof Unroutable) {
         this.declared.forget(name)
         told(new Error(`the queue ${name} has been removed`))
-      } else if (!(error instanceof Error && error.message === "message nacked")) {
+      } else if (!(error instanceof Refused)) {
         told(error)
       } else if (refused === 20) {
         told(new Error(`the queue ${name} has refused the message (nacked)`))
@@ -156,13 +156,7 @@ export class JobRoom {
         // A queue that somebody is about to make refuses what comes too early.
         setTimeout(() => this.send(name, job, failure, told, refused + 1), 20)
       }
-    }
-    try {
-      this.channel.publish("", name, content, options, confirm)
-      oneWrite(this.channel)
-    } catch (error) {
-      told(error)
-    }
+    })
   }
 
   /** Puts a job elsewhere. When the server has it there, it is told that it is done here. */

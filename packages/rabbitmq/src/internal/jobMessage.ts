@@ -1,5 +1,6 @@
-import type { ConsumeMessage, GetMessage, Options } from "amqplib"
+import type { ConsumeMessage, GetMessage } from "amqplib"
 import type { Job } from "heddle/messaging"
+import type { Properties } from "./Frames.ts"
 
 /** A job as it lies in a queue. */
 export interface StoredJob {
@@ -23,30 +24,35 @@ export const moved = 2 ** 32
 /** Each delivery has its tokens above those of the one before. */
 export const delivered = 2 ** 16
 
-/** What has its default is not written: most jobs carry no more than their instant. */
+/** What has its default is not written: most jobs have no header. */
 export const encode = (
   { at, attempts, headers, id, left, maxAttempts, payload, token }: StoredJob,
-  correlationId: string,
   failure?: Job.Failure
-): { readonly content: Buffer; readonly options: Options.Publish } => {
-  const own: Record<string, unknown> = { at }
-  if (attempts !== 0) own["attempts"] = attempts
-  if (token !== 0) own["token"] = token
-  if (left !== 0) own["left"] = left
-  if (maxAttempts !== usual) own["maxAttempts"] = maxAttempts
+): { readonly content: Uint8Array; readonly properties: Properties } => {
+  let content = payload
+  let own: Record<string, unknown> | undefined
+  const add = (name: string, value: unknown) => (own ??= {})[name] = value
+  if (attempts !== 0) add("attempts", attempts)
+  if (token !== 0) add("token", token)
+  if (left !== 0) add("left", left)
+  if (maxAttempts !== usual) add("maxAttempts", maxAttempts)
   for (const _ in headers) {
-    own["headers"] = headers
+    add("headers", headers)
     break
   }
-  let content = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
   if (failure !== undefined) {
     const { cause, error } = failure
-    own["lengths"] = [payload.length, error === undefined ? -1 : error.length]
+    add("lengths", [payload.length, error === undefined ? -1 : error.length])
     content = Buffer.concat([payload, error ?? new Uint8Array(0), Buffer.from(cause)])
   }
   return {
     content,
-    options: { persistent: true, mandatory: true, messageId: id, correlationId, headers: { heddle: own } }
+    properties: {
+      persistent: true,
+      messageId: id,
+      timestamp: at,
+      headers: own === undefined ? undefined : { heddle: JSON.stringify(own) }
+    }
   }
 }
 
@@ -56,7 +62,7 @@ export const decode = ({ content, fields, properties }: ConsumeMessage | GetMess
   readonly deliveries: number
 } => {
   const all = record(properties.headers)
-  const own = record(all["heddle"])
+  const own = ownOf(all)
   const id: unknown = properties.messageId
   return {
     id: typeof id === "string" && id !== "" ? id : `unnamed-${fields.deliveryTag}`,
@@ -65,7 +71,7 @@ export const decode = ({ content, fields, properties }: ConsumeMessage | GetMess
     attempts: count(own["attempts"], 0),
     token: count(own["token"], 0),
     maxAttempts: count(own["maxAttempts"], usual),
-    at: count(own["at"], Date.now()),
+    at: millis(count(properties.timestamp, Date.now())),
     left: count(own["left"], 0),
     deliveries: count(all["x-delivery-count"], 0)
   }
@@ -73,7 +79,7 @@ export const decode = ({ content, fields, properties }: ConsumeMessage | GetMess
 
 /** Why a dead letter died. */
 export const failureOf = ({ content, properties }: ConsumeMessage | GetMessage): Job.Failure => {
-  const [first, second] = lengthsOf(record(record(properties.headers)["heddle"]))
+  const [first, second] = lengthsOf(ownOf(record(properties.headers)))
   const has = second !== undefined && second >= 0
   const start = first ?? content.length
   const end = has ? start + second : start
@@ -84,6 +90,18 @@ export const failureOf = ({ content, properties }: ConsumeMessage | GetMessage):
 const usual = 10
 
 const none: Job.Headers = {}
+
+/** Others write seconds. */
+const millis = (timestamp: number): number => timestamp < 100_000_000_000 ? timestamp * 1000 : timestamp
+
+const ownOf = ({ heddle }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+  if (typeof heddle !== "string") return none
+  try {
+    return record(JSON.parse(heddle))
+  } catch {
+    return none
+  }
+}
 
 const lengthsOf = ({ lengths }: Readonly<Record<string, unknown>>): ReadonlyArray<number> =>
   Array.isArray(lengths) ? lengths.map(Number) : []

@@ -1,4 +1,4 @@
-import type { ConfirmChannel, Options } from "amqplib"
+import type { Channel, Options } from "amqplib"
 
 /** The queues of one queue of jobs. `|` is in no name of a queue of jobs. */
 export const namesOf = (prefix: string, queue: string) => {
@@ -47,8 +47,8 @@ export const delaying = (main: string, ms: number): Options.AssertQueue => ({
 export class Declared {
   private readonly known = new Map<string, Promise<unknown>>()
   private readonly there = new Set<string>()
-  private readonly channel: ConfirmChannel
-  constructor(channel: ConfirmChannel) {
+  private readonly channel: Channel
+  constructor(channel: Channel) {
     this.channel = channel
   }
 

@@ -13,6 +13,7 @@ import { settling } from "./jobEnds.ts"
 import type { Fetched, JobFeed } from "./JobFeed.ts"
 import { type InRoom, letterSteps } from "./jobLetters.ts"
 import { type Held, JobRoom, nameOf } from "./JobRoom.ts"
+import { keepPublisher } from "./Publisher.ts"
 
 interface Enqueueing {
   readonly queue: string
@@ -31,6 +32,7 @@ export const jobSteps = (
   Effect.gen(function*() {
     const { failure, heartbeat, keep, step } = rabbit
     let room: JobRoom | undefined
+    const publisher = yield* keepPublisher(rabbit, () => Effect.void)
 
     const alarm: Alarm.Alarm<never> = new Alarm.Alarm(
       yield* Clock.Clock,
@@ -78,10 +80,10 @@ export const jobSteps = (
       while (leaving.pending.size > 0) await Promise.all(leaving.pending)
     }
 
-    yield* keep((connection) => connection.createConfirmChannel(), (channel) =>
+    yield* keep((connection) => connection.createChannel(), (channel) =>
       Effect.asVoid(Effect.acquireRelease(
         Effect.sync(() => {
-          const entered = new JobRoom(channel, prefix)
+          const entered = new JobRoom(channel, publisher, prefix)
           room = entered
           return entered
         }),
@@ -95,7 +97,7 @@ export const jobSteps = (
 
     const inRoom: InRoom = (use) =>
       Effect.suspend(() => {
-        const why = room === undefined ? "disconnected" : rabbit.blocked()
+        const why = room === undefined || publisher() === undefined ? "disconnected" : rabbit.blocked()
         return room === undefined || why !== undefined ? Effect.fail(failure(new Error(why))) : use(room)
       })
 
