@@ -25,10 +25,9 @@ import type { Channel, ChannelModel, ConsumeMessage } from "amqplib"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import { Broker, type BrokerBackend, Message } from "heddle/messaging"
 import { createHash } from "node:crypto"
-import { Confirms } from "./internal/Confirms.ts"
+import { allOf, makeConfirms } from "./internal/Confirms.ts"
 import { keepPublisher } from "./internal/Publisher.ts"
 import * as RabbitMq from "./RabbitMq.ts"
 
@@ -107,11 +106,7 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
   Effect.gen(function*() {
     const { failure, keep, step } = rabbit
     const exchange = `${prefix}.topics`
-    const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
-    const confirms = new Confirms(exchange, failure, (over, late) =>
-      run(Effect.forkScoped(
-        Effect.catch((error: Message.StoreUnavailable) => Effect.sync(() => late(error)))(step(() => over))
-      )))
+    const confirms = yield* makeConfirms(rabbit)
     const publisher = yield* keepPublisher(
       rabbit,
       (channel) => step(() => channel.assertExchange(exchange, "topic", { durable: true }))
@@ -123,7 +118,13 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
           const present = publisher()
           const why = rabbit.blocked() ?? (present === undefined ? "disconnected" : undefined)
           if (present === undefined || why !== undefined) return Effect.fail(failure(new Error(why)))
-          return confirms.publish(present, messages)
+          return confirms.wait((told) => {
+            const confirm = allOf(messages.length, told)
+            for (const { headers, payload, subject } of messages) {
+              const to = { exchange, key: subject, mandatory: false }
+              present.publish(to, hasAny(headers) ? { headers } : none, payload, confirm)
+            }
+          })
         }),
       subscribe: ({ group, inlet, pattern }) => {
         const setUp = (channel: Channel, again: boolean) =>
@@ -153,6 +154,13 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
     }
     return steps
   })
+
+const none = {}
+
+const hasAny = (headers: Message.Headers): boolean => {
+  for (const _ in headers) return true
+  return false
+}
 
 const messageOf = ({ content, fields, properties }: ConsumeMessage): Message.Message => ({
   _tag: "Message",

@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Message } from "heddle/messaging"
-import type { Publisher } from "./Publisher.ts"
+import type { RabbitMq } from "../RabbitMq.ts"
+import type { Told } from "./Publisher.ts"
 
 type Answered = Effect.Effect<void, Message.StoreUnavailable>
 
@@ -11,45 +13,31 @@ interface Tick {
   isFull: boolean
 }
 
-/** Publishes, and waits for the server to confirm it: all of one tick in one write and under one deadline, each for its own messages. */
+/** Waits for the server to confirm what is published: all of one tick under one deadline, each for its own messages. */
 export class Confirms {
-  private readonly exchange: string
   private readonly failure: (error: unknown) => Message.StoreUnavailable
   /** Waits for a promise for as long as a step with the server may take, and tells where that was too long. */
   private readonly within: (over: Promise<void>, late: (error: Message.StoreUnavailable) => void) => void
   private tick: Tick | undefined
   constructor(
-    exchange: string,
     failure: (error: unknown) => Message.StoreUnavailable,
     within: (over: Promise<void>, late: (error: Message.StoreUnavailable) => void) => void
   ) {
-    this.exchange = exchange
     this.failure = failure
     this.within = within
   }
 
-  publish(publisher: Publisher, messages: ReadonlyArray<Message.Message>): Answered {
+  /** Lets something be published, and waits until it is told of all of it, or of the first that failed. */
+  wait(publish: (told: Told) => void): Answered {
     return Effect.callback((resume) => {
       const tick = this.tick ?? this.begin()
-      let left = messages.length
       const end = (answered: Answered) => {
         if (!tick.open.delete(end)) return
         if (tick.isFull && tick.open.size === 0) tick.over.resolve()
         resume(answered)
       }
-      const confirm = (error: Error | undefined) => {
-        if (error !== undefined) end(Effect.fail(this.failure(error)))
-        else if (--left === 0) end(Effect.void)
-      }
       tick.open.add(end)
-      for (const { headers, payload, subject } of messages) {
-        publisher.publish(
-          { exchange: this.exchange, key: subject, mandatory: false },
-          hasAny(headers) ? { headers } : none,
-          payload,
-          confirm
-        )
-      }
+      publish((error) => end(error === undefined ? Effect.void : Effect.fail(this.failure(error))))
       return Effect.sync(() => end(Effect.void))
     })
   }
@@ -69,9 +57,19 @@ export class Confirms {
   }
 }
 
-const none = {}
+export const makeConfirms = ({ failure, step }: RabbitMq["Service"]): Effect.Effect<Confirms, never, Scope.Scope> =>
+  Effect.map(Effect.context<Scope.Scope>(), (context) => {
+    const run = Effect.runForkWith(context)
+    return new Confirms(failure, (over, late) =>
+      run(Effect.forkScoped(
+        Effect.catch((error: Message.StoreUnavailable) => Effect.sync(() => late(error)))(step(() => over))
+      )))
+  })
 
-const hasAny = (headers: Message.Headers): boolean => {
-  for (const _ in headers) return true
-  return false
+/** Told once: when all of so many are, or of the first error. */
+export const allOf = (count: number, told: Told): Told => {
+  let left = count
+  return (error) => {
+    if (error !== undefined || --left === 0) told(error)
+  }
 }

@@ -1,11 +1,12 @@
 import type { Channel, Message } from "amqplib"
 import type { Job, JobBackend } from "heddle/messaging"
 import { Acks } from "./Acks.ts"
+import { allOf } from "./Confirms.ts"
 import { type Fetched, JobFeed } from "./JobFeed.ts"
 import { encode, moved, type StoredJob } from "./jobMessage.ts"
 import { Declared, delayFor, delaying, lasting, letters, type Names, namesOf } from "./jobQueues.ts"
 import { oneWrite } from "./oneWrite.ts"
-import { type Publisher, Refused, Unroutable } from "./Publisher.ts"
+import { type Publisher, Refused, type Told, Unroutable } from "./Publisher.ts"
 
 /** A job that was claimed here. */
 export interface Held {
@@ -18,9 +19,6 @@ export interface Held {
 }
 
 export const nameOf = ({ id, queue, token }: Held["claimed"]): string => `${queue} ${token} ${id}`
-
-/** Called once: with what went wrong, or when the server has it. */
-type Told = (error: unknown) => void
 
 /** All that stands on one channel, and ends with it. */
 export class JobRoom {
@@ -98,23 +96,24 @@ export class JobRoom {
     })
   }
 
-  /** Puts new jobs at the end of what waits, each after its delay. When it ends the server has them. */
-  async enqueue(queue: string, entries: ReadonlyArray<JobBackend.Entry>): Promise<void> {
+  /** Puts new jobs at the end of what waits, each after its delay. Tells when the server has all of them, or of an error. */
+  enqueue(queue: string, entries: ReadonlyArray<JobBackend.Entry>, told: Told): void {
     const names = this.feeds.get(queue)?.names ?? this.names(queue)
-    if (!this.made(names)) await this.make(names)
+    if (!this.made(names)) {
+      this.make(names).then(() => this.put(names, entries, told), told)
+      return
+    }
+    this.put(names, entries, told)
+  }
+
+  private put(names: Names, entries: ReadonlyArray<JobBackend.Entry>, told: Told): void {
     const at = Date.now()
-    await new Promise<void>((resolve, reject) => {
-      let left = entries.length
-      const told: Told = (error) => {
-        if (error !== undefined) reject(error)
-        else if (--left === 0) resolve()
-      }
-      for (const { delay, headers, id, maxAttempts, payload } of entries) {
-        const job = { id, payload, headers, attempts: 0, token: 0, maxAttempts, at, left: 0 }
-        if (delay === 0) this.send(names.main, job, undefined, told)
-        else this.wait(names, job, delay).then(() => told(undefined), told)
-      }
-    })
+    const confirm = allOf(entries.length, told)
+    for (const { delay, headers, id, maxAttempts, payload } of entries) {
+      const job = { id, payload, headers, attempts: 0, token: 0, maxAttempts, at, left: 0 }
+      if (delay === 0) this.send(names.main, job, undefined, confirm)
+      else this.wait(names, job, delay).then(() => confirm(undefined), confirm)
+    }
   }
 
   /** Puts a job at the end of what waits, after a delay. When it ends the server has the job. */

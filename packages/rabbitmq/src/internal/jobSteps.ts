@@ -1,24 +1,18 @@
 import type { GetMessage } from "amqplib"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Alarm } from "heddle/coordination"
-import { Batcher } from "heddle/flow"
 import type { Job, JobBackend } from "heddle/messaging"
 import type { RabbitMq } from "../RabbitMq.ts"
+import { makeConfirms } from "./Confirms.ts"
 import { settling } from "./jobEnds.ts"
 import type { Fetched, JobFeed } from "./JobFeed.ts"
 import { type InRoom, letterSteps } from "./jobLetters.ts"
 import { type Held, JobRoom, nameOf } from "./JobRoom.ts"
 import { keepPublisher } from "./Publisher.ts"
-
-interface Enqueueing {
-  readonly queue: string
-  readonly entries: ReadonlyArray<JobBackend.Entry>
-}
 
 /** For how long a store that does not claim keeps what it has fetched, in milliseconds. */
 const linger = 50
@@ -172,31 +166,13 @@ export const jobSteps = (
       }
     }
 
-    // Those of one tick share a deadline, and each waits for its own confirmations.
-    const enqueuing = yield* Effect.orDie(
-      Batcher.make<Enqueueing, ReadonlyArray<boolean>, Job.StoreUnavailable, never>({
-        maxSize: 100,
-        concurrency: 16,
-        drainFor: "1 second",
-        run: (calls) =>
-          inRoom((mine) =>
-            Effect.map(
-              step(() => Promise.allSettled(calls.map(({ entries, queue }) => mine.enqueue(queue, entries)))),
-              (all) =>
-                all.map((one, at) =>
-                  one.status === "fulfilled"
-                    ? Exit.succeed(calls[at]?.entries.map(() => true) ?? [])
-                    : Exit.fail(failure(one.reason))
-                )
-            )
-          )
-      })
-    )
+    const confirms = yield* makeConfirms(rabbit)
 
     return {
       enqueue: (queue, entries) =>
-        Effect.catchTag(enqueuing.submit({ queue, entries }), "BatcherClosed", () =>
-          Effect.fail(failure(new Error("closed")))),
+        inRoom((mine) =>
+          Effect.map(confirms.wait((told) => mine.enqueue(queue, entries, told)), () => entries.map(() => true))
+        ),
       claim: (claim) =>
         inRoom((mine) =>
           Effect.flatMap(feedOf(mine, claim.queue), (feed) => {
@@ -211,16 +187,13 @@ export const jobSteps = (
         ).pipe(Effect.retry({
           times: 3,
           schedule: Schedule.spaced(150),
-          while: () =>
-            room?.closed ?? true
+          while: () => room?.closed ?? true
         })),
       extend: (all) =>
         Effect.suspend(() => {
           const mine = room
           if (mine === undefined) {
-            return Effect.succeed(all.map(() =>
-              undefined
-            ))
+            return Effect.succeed(all.map(() => undefined))
           }
           const sentAt = alarm.now()
           return Effect.map(step(() => mine.sync()), () =>
