@@ -210,15 +210,19 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   "messaging/internal/log.ts": [line("appendedTally.*")],
   "internal/traced.ts": [put(/ {2}Effect\.withFiber\([^]*?\n {2}\)\n/, "  effect\n")],
   "coordination/internal/onceCall.ts": [
-    put(
-      /Effect\.withFiber\(\(fiber\) => \{[^]*?\n {2}\}\)\n/,
-      "new Call(wish, performance.now.bind(performance)).look\n"
-    ),
+    put(/const \{ request: \{ key \}[^]*?captureStackTrace: false \}\)\n/, "return call.look\n"),
     line(String.raw`this\.outcome = .*`),
     line(String.raw`outcome: .*`)
   ],
   "coordination/internal/kvTyped.ts": [
-    put(/const \{ written \} = [^]*?\n {4}\)\n/, "return write\n"),
+    put(
+      /return Effect\.contextWith[^]*?\n {4}\)\n/,
+      `return Effect.flatMap(KvStore, (store) => {
+        const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
+        return wrong === undefined ? run(store) : Effect.fail(wrong)
+      })\n`
+    ),
+    put(/const \{ written \} = [^]*?\n {4}\}\)\n/, "return write\n"),
     line(String.raw`const metrics = this\.metricsOf\(store\)`),
     line(String.raw`missed: metrics\.missed,`),
     put(/Effect\.tapError\(\n( *Effect\.map\(this\.codec.*\)),\n *\(\) => metrics\.undecodable\n *\)/, "$1")

@@ -1,10 +1,11 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import { traced } from "../../internal/traced.ts"
+import { isTraced } from "../../internal/traced.ts"
 import type { Change, Entry, Kv, ModifyOptions, Options, Page } from "../Kv.ts"
 import type { Conflict, Entry as Raw, PutOptions, Undecodable } from "../KvEntry.ts"
 import { InvalidKey } from "../KvEntry.ts"
@@ -47,15 +48,15 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     this.on(
       "Kv.put",
       key,
-      (store) =>
+      (store, context) =>
         Effect.flatMap(
           this.codec.encode(value),
-          (bytes) => this.counted(store, store.put(this.prefix + key, bytes, options))
+          (bytes) => this.counted(store, context, store.put(this.prefix + key, bytes, options))
         )
     )
 
   readonly delete = (key: string): Effect.Effect<boolean, ReadError, KvStore> =>
-    this.on("Kv.delete", key, (store) => this.counted(store, store.delete(this.prefix + key)))
+    this.on("Kv.delete", key, (store, context) => this.counted(store, context, store.delete(this.prefix + key)))
 
   readonly compareAndSet = (
     key: string,
@@ -63,33 +64,37 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     value: A,
     options?: PutOptions
   ): Effect.Effect<bigint, Conflict | WriteError, KvStore | RE> =>
-    this.on("Kv.compareAndSet", key, (store) => this.set(store, key, expected, value, options))
+    this.on("Kv.compareAndSet", key, (store, context) => this.set(store, context, key, expected, value, options))
 
   readonly modify = <B, E, R>(
     key: string,
     f: (current: Option.Option<A>) => Effect.Effect<readonly [result: B, next: Option.Option<A>], E, R>,
     { retries = 64, ...options }: ModifyOptions = {}
   ): Effect.Effect<B, E | Conflict | Undecodable | WriteError, KvStore | RD | RE | R> =>
-    this.on("Kv.modify", key, (store) =>
-      retried(retries, () =>
-        Effect.flatMap(this.read(store, key), (entry) => {
-          const current = Option.map(entry, ({ value }) => value)
-          return Effect.flatMap(f(current), ([result, next]) => {
-            const revision = Option.isSome(entry) ? entry.value.revision : 0n
-            const write = Option.isSome(next)
-              ? isSame(current, next) ? Effect.void : this.set(store, key, revision, next.value, options)
-              : Option.isSome(entry)
-              ? this.counted(store, store.compareAndDelete(this.prefix + key, revision))
-              : Effect.void
-            return Effect.succeed(Effect.as(write, result))
-          })
-        })))
+    this.on(
+      "Kv.modify",
+      key,
+      (store, context) =>
+        retried(retries, () =>
+          Effect.flatMap(this.read(store, key), (entry) => {
+            const current = Option.map(entry, ({ value }) => value)
+            return Effect.flatMap(f(current), ([result, next]) => {
+              const revision = Option.isSome(entry) ? entry.value.revision : 0n
+              const write = Option.isSome(next)
+                ? isSame(current, next) ? Effect.void : this.set(store, context, key, revision, next.value, options)
+                : Option.isSome(entry)
+                ? this.counted(store, context, store.compareAndDelete(this.prefix + key, revision))
+                : Effect.void
+              return Effect.succeed(Effect.as(write, result))
+            })
+          }))
+    )
 
   readonly propose = (
     key: string,
     value: A
   ): Effect.Effect<Entry<A>, Conflict | Undecodable | WriteError, KvStore | RD | RE> =>
-    this.on("Kv.propose", key, (store) =>
+    this.on("Kv.propose", key, (store, context) =>
       retried(64, () =>
         Effect.map(
           this.read(store, key),
@@ -97,7 +102,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
             onSome: (decided) => Effect.succeed(decided),
             onNone: () =>
               Effect.map(
-                this.set(store, key, 0n, value, undefined),
+                this.set(store, context, key, 0n, value, undefined),
                 (revision): Entry<A> => ({ key, value, revision, created: revision })
               )
           })
@@ -123,14 +128,22 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   private on<B, E, R>(
     name: string,
     key: string | undefined,
-    run: (store: Store) => Effect.Effect<B, E, R>
+    run: (store: Store, context: Context.Context<never>) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E | InvalidKey, KvStore | R> {
-    return Effect.flatMap(KvStore, (store): Effect.Effect<B, E | InvalidKey, R> => {
-      const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
-      return wrong === undefined
-        ? traced(name, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, run(store))
-        : Effect.fail(wrong)
-    })
+    return Effect.contextWith((context: Context.Context<KvStore>) =>
+      Effect.withFiber((fiber): Effect.Effect<B, E | InvalidKey, R> => {
+        const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
+        if (wrong !== undefined) return Effect.fail(wrong)
+        const store = Context.get(context, KvStore)
+        const call = run(store, context)
+        return isTraced(fiber) ? this.inSpan(name, store, call) : call
+      })
+    )
+  }
+
+  private inSpan<B, E, R>(name: string, { backend }: Store, call: Effect.Effect<B, E, R>): Effect.Effect<B, E, R> {
+    const attributes = { "heddle.backend": backend, "heddle.kv.namespace": this.namespace }
+    return Effect.withSpan(call, name, { attributes, captureStackTrace: false })
   }
 
   private read(store: Store, key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, RD> {
@@ -143,6 +156,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
 
   private set(
     store: Store,
+    context: Context.Context<never>,
     key: string,
     expected: bigint,
     value: A,
@@ -150,7 +164,7 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   ): Effect.Effect<bigint, Conflict | WriteError, RE> {
     return Effect.flatMap(
       this.codec.encode(value),
-      (bytes) => this.counted(store, store.compareAndSet(this.prefix + key, expected, bytes, options))
+      (bytes) => this.counted(store, context, store.compareAndSet(this.prefix + key, expected, bytes, options))
     )
   }
 
@@ -172,19 +186,18 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
 
   private counted<B, E extends { readonly _tag: string }>(
     store: Store,
+    context: Context.Context<never>,
     write: Effect.Effect<B, E>
   ): Effect.Effect<B, E> {
     const { written } = this.metricsOf(store)
-    return Effect.withFiber((fiber) =>
-      Effect.onExitPrimitive(write, (exit) => {
-        if (Exit.isSuccess(exit)) written(fiber.context, "made")
-        else {
-          const error = Cause.findErrorOption(exit.cause)
-          if (Option.isSome(error)) written(fiber.context, error.value._tag === "Conflict" ? "conflict" : "error")
-        }
-        return undefined
-      })
-    )
+    return Effect.onExitPrimitive(write, (exit) => {
+      if (Exit.isSuccess(exit)) written(context, "made")
+      else {
+        const error = Cause.findErrorOption(exit.cause)
+        if (Option.isSome(error)) written(context, error.value._tag === "Conflict" ? "conflict" : "error")
+      }
+      return undefined
+    })
   }
 
   private metricsOf(store: Store): KvMetrics {
