@@ -9,7 +9,7 @@ export const observed = (wish: Wish) =>
   Effect.gen(function*() {
     const work = new Work("observed", wish, import.meta.url)
     for (const [area, scenes] of Object.entries(areas)) {
-      yield* work.part(`What it costs to be observed, ${area}`, paired(scenes, wish.quick ? 1 : 4))
+      yield* work.part(`What it costs to be observed, ${area}`, paired(scenes, wish.quick ? 1 : 3))
     }
     yield* work.save
   })
