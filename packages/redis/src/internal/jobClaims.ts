@@ -67,10 +67,17 @@ export const jobClaims = (
         const waiter = waiters.get(claim)
         const since = now()
         const args = Script.claim(claim, waiter)
-        if (waiter !== undefined && !waiter.asked) Object.assign(waiter, { asked: true, since })
+        if (waiter !== undefined && !waiter.asked) {
+          waiter.asked = true
+          waiter.since = since
+        }
         return request(claim.queue, args, (reply, sentAt) => {
           const { found, next } = Script.claimedOf(reply)
-          if (waiter !== undefined) Object.assign(waiter, { since, over: found.length > 0 })
+          if (waiter !== undefined) {
+            waiter.since = since
+            // What it was given may have overtaken this answer, on the connection that listens.
+            if (found.length > 0) waiter.over = true
+          }
           const look = waiter === undefined ? recheck : patience(claim.ttl)
           return { jobs: claimed(claim, found, sentAt), next: next < 0 ? look : Math.min(next + 1, look) }
         }, { again: false, now: true })
