@@ -118,6 +118,9 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
           const present = publisher()
           const why = rabbit.blocked() ?? (present === undefined ? "disconnected" : undefined)
           if (present === undefined || why !== undefined) return Effect.fail(failure(new Error(why)))
+          if (messages.some(hasLongName)) {
+            return Effect.fail(failure(new Error("the name of a header has more than 255 characters")))
+          }
           return confirms.wait((told) => {
             const confirm = allOf(messages.length, told)
             for (const { headers, payload, subject } of messages) {
@@ -156,6 +159,12 @@ const stepsOf = (rabbit: RabbitMq.RabbitMq["Service"], prefix: string) =>
   })
 
 const none = {}
+
+/** A name is written with one byte for its length. */
+const hasLongName = ({ headers }: Message.Message): boolean => {
+  for (const name in headers) if (name.length > 255) return true
+  return false
+}
 
 const hasAny = (headers: Message.Headers): boolean => {
   for (const _ in headers) return true

@@ -98,6 +98,17 @@ describe("a broker on RabbitMQ", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("refuses a header whose name is too long for it, and what comes with it is no worse for that", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { broker } = yield* both
+      const heard = yield* broker.subscribe("long")
+      const publish = (length: number) =>
+        broker.publish([{ subject: "long", payload: Uint8Array.of(65), headers: { ["x".repeat(length)]: "y" } }])
+      const [fits, refused] = yield* Effect.all([publish(255), Effect.flip(publish(256))], { concurrency: "unbounded" })
+      assert.deepStrictEqual([fits, refused._tag], [undefined, "StoreUnavailable"])
+      assert.deepStrictEqual(yield* next(heard, 1), ["A"])
+    })))
+
   it.live("leaves no queue behind when subscribers leave, also those of groups with long names", () =>
     Effect.gen(function*() {
       const { broker, groups } = yield* both
