@@ -2,16 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Servers } from "@heddle/testkit"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import { JobBackend } from "heddle/messaging"
+import type { JobBackend } from "heddle/messaging"
 import { Redis } from "ioredis"
 import { recheck } from "../src/internal/jobLua.ts"
 import * as Script from "../src/internal/jobScript.ts"
-import { jobKeys } from "../src/internal/jobSteps.ts"
 import type { Args } from "../src/internal/kvScript.ts"
-import { pack, unpack } from "../src/internal/msgpack.ts"
+import { unpack } from "../src/internal/msgpack.ts"
+import { callScript, keys, start } from "./jobScriptCall.ts"
 
-const script = Script.scriptWith("local micros = tonumber(ARGV[4])")
-const { keys, start } = jobKeys("test", "queue")
 const claim = { queue: "queue", max: 2, ttl: 1000, owner: "me" }
 const entry = (id: string, payload = Uint8Array.of(0, 127, 128, 191, 192, 255)): JobBackend.Entry => ({
   id,
@@ -39,21 +37,7 @@ const making = Effect.gen(function*() {
   )
   const hears = Effect.promise(() => listener.subscribe(`${start}:to:s`, `${start}:news`))
   const clock = { now: 1_700_000_000_000 }
-  const run = (...steps: ReadonlyArray<Args>) =>
-    Effect.map(
-      Effect.promise(() =>
-        client.callBuffer("eval", [
-          script.lua,
-          keys.length,
-          ...keys,
-          start,
-          JobBackend.level,
-          pack(steps),
-          clock.now * 1000
-        ])
-      ),
-      (reply) => Script.listOf(unpack(reply as Buffer))
-    )
+  const run = (...steps: ReadonlyArray<Args>) => Effect.promise(() => callScript(client, clock.now, steps))
   const claims = (asked?: boolean, waiter = "s.1") =>
     Effect.map(
       run(Script.claim(claim, asked === undefined ? undefined : { id: waiter, asked })),

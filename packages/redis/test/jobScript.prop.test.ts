@@ -4,15 +4,10 @@ import { JobTwin } from "@heddle/testkit/laws"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { JobBackend } from "heddle/messaging"
 import { Redis } from "ioredis"
 import * as Script from "../src/internal/jobScript.ts"
-import { jobKeys } from "../src/internal/jobSteps.ts"
 import type { Args, Reply } from "../src/internal/kvScript.ts"
-import { pack, unpack } from "../src/internal/msgpack.ts"
-
-const script = Script.scriptWith("local micros = tonumber(ARGV[4])")
-const { keys, start } = jobKeys("test", "queue")
+import { callScript, keys } from "./jobScriptCall.ts"
 
 class Fixture extends Context.Service<Fixture, { readonly redis: Redis }>()("test/Fixture") {
   static readonly layer = Layer.effect(
@@ -27,21 +22,7 @@ class Fixture extends Context.Service<Fixture, { readonly redis: Redis }>()("tes
 
 /** A queue whose operations are carried out in the script, all of a step in one call. */
 const subjectOf = (redis: Redis): JobTwin.Subject => {
-  const all = (now: number, steps: ReadonlyArray<Args>) =>
-    Effect.map(
-      Effect.promise(() =>
-        redis.callBuffer("eval", [
-          script.lua,
-          keys.length,
-          ...keys,
-          start,
-          JobBackend.level,
-          pack(steps),
-          now * 1000
-        ])
-      ),
-      (reply) => Script.listOf(unpack(reply as Buffer))
-    )
+  const all = (now: number, steps: ReadonlyArray<Args>) => Effect.promise(() => callScript(redis, now, steps))
   const one = <A>(now: number, args: Args, read: (reply: Reply) => A) =>
     Effect.map(all(now, [args]), ([reply = null]) => read(reply))
   return {

@@ -17,6 +17,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { traced } from "../internal/traced.ts"
 import { type JsonCodec, jsonCodec } from "./internal/kvCodec.ts"
 import { call } from "./internal/onceCall.ts"
 import { checkOnce } from "./internal/onceRequest.ts"
@@ -140,13 +141,17 @@ export const run = <A, E = never, RD = never, RE = never>(options: Options<A, E,
     if (request instanceof InvalidKey) return Effect.fail(request)
     const { input, key } = request
     return Effect.flatMap(KvStore, (store) =>
-      call<A, E, R, RD, RE>({
-        store,
-        request,
-        success,
-        error,
-        effect: Effect.isEffect(effect) ? () => effect : effect,
-        conflict: (actual) => new OnceConflict({ key, input, actual })
-      }))
+      traced(
+        "Once.run",
+        { "heddle.backend": store.backend, "heddle.once.key": key },
+        call<A, E, R, RD, RE>({
+          store,
+          request,
+          success,
+          error,
+          effect: Effect.isEffect(effect) ? () => effect : effect,
+          conflict: (actual) => new OnceConflict({ key, input, actual })
+        })
+      ))
   }
 }

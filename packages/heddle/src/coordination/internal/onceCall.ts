@@ -5,7 +5,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { isTraced } from "../../internal/traced.ts"
 import { monotonic } from "../Alarm.ts"
 import type { Entry, InvalidKey, KvLease } from "../KvEntry.ts"
 import type { KvStore } from "../KvStore.ts"
@@ -194,12 +193,9 @@ class Call<A, E, R, RD, RE> {
 export const call = <A, E, R, RD, RE>(wish: Wish<A, E, R, RD, RE>): Effect.Effect<A, E | OnceError, R | RD | RE> =>
   Effect.withFiber((fiber) => {
     const call = new Call(wish, monotonic(fiber.getRef(Clock.Clock)))
-    const { request: { key }, store: { backend } } = wish
-    const run = Effect.onExitPrimitive(call.look, () => {
+    return Effect.onExitPrimitive(call.look, () => {
+      const { backend } = wish.store
       counted(backend, () => ({ backend }))(fiber.context, call.outcome)
       return undefined
     })
-    if (!isTraced(fiber)) return run
-    const attributes = { "heddle.backend": backend, "heddle.once.key": key }
-    return Effect.withSpan(run, "Once.run", { attributes, captureStackTrace: false })
   })
