@@ -208,9 +208,9 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
     put(/Effect\.withFiber\(\(fiber\) => \{\n {4}const parent[^]*?\n {2}\}\)/, "effect")
   ],
   "messaging/internal/log.ts": [line("appendedTally.*")],
-  "internal/traced.ts": [put(/ {2}Effect\.withFiber\([^]*?\n {2}\)\n/, "  effect\n")],
+  "internal/traced.ts": [put(/Effect\.withFiber\(\(fiber\) => isTraced.*/, "effect")],
   "coordination/internal/onceCall.ts": [
-    put(/const \{ request: \{ key \}[^]*?captureStackTrace: false \}\)\n/, "return call.look\n"),
+    put(/return Effect\.onExitPrimitive\(call\.look[^]*?\n {4}\}\)\n/, "return call.look\n"),
     line(String.raw`this\.outcome = .*`),
     line(String.raw`outcome: .*`)
   ],

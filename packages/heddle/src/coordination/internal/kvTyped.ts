@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import { isTraced } from "../../internal/traced.ts"
+import { inSpan, isTraced } from "../../internal/traced.ts"
 import type { Change, Entry, Kv, ModifyOptions, Options, Page } from "../Kv.ts"
 import type { Conflict, Entry as Raw, PutOptions, Undecodable } from "../KvEntry.ts"
 import { InvalidKey } from "../KvEntry.ts"
@@ -136,14 +136,11 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
         if (wrong !== undefined) return Effect.fail(wrong)
         const store = Context.get(context, KvStore)
         const call = run(store, context)
-        return isTraced(fiber) ? this.inSpan(name, store, call) : call
+        return isTraced(fiber)
+          ? inSpan(name, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, call)
+          : call
       })
     )
-  }
-
-  private inSpan<B, E, R>(name: string, { backend }: Store, call: Effect.Effect<B, E, R>): Effect.Effect<B, E, R> {
-    const attributes = { "heddle.backend": backend, "heddle.kv.namespace": this.namespace }
-    return Effect.withSpan(call, name, { attributes, captureStackTrace: false })
   }
 
   private read(store: Store, key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, RD> {
