@@ -1,5 +1,5 @@
 import * as PgConnection from "@effect/sql-pg/PgConnection"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Servers } from "@heddle/testkit"
 import { kvStoreLaws } from "@heddle/testkit/laws"
 import * as Context from "effect/Context"
@@ -78,7 +78,12 @@ const textAt = (on: Kv, key: string) =>
 
 /** Completes when this many sessions hear of commits. */
 const listening = (count: number) => eventually(Effect.map(listeners, (now) => now.length === count))
-const listeners = admin("select pid from pg_stat_activity where query = $1", [`LISTEN "${kvChannel("heddle")}"`])
+const listeners = admin("select pid from pg_stat_activity where state = 'idle' and query = $1", [
+  `LISTEN "${kvChannel("heddle")}"`
+])
+// The session of the test before would be taken for one of this.
+beforeEach(() => Effect.runPromise(listening(0)))
+
 const terminate = (pids: ReadonlyArray<ReadonlyArray<unknown>>) =>
   admin("select pg_terminate_backend(unnest($1::int4[]))", [pids.flat()])
 

@@ -209,6 +209,8 @@ describe("a lease store on PostgreSQL", () => {
       const listening = admin(
         "select pid from pg_stat_activity where application_name = 'heddle' and query like 'LISTEN%'"
       )
+      // Those of the test before may still be there.
+      yield* eventually(Effect.map(listening, (now) => now.length === 2))
       const before = yield* listening
       yield* admin("select pg_terminate_backend(unnest($1::int4[]))", [before.flat()])
       const renewed = (now: ReadonlyArray<ReadonlyArray<unknown>>) =>
