@@ -49,6 +49,8 @@ export class Postgres extends Context.Service<Postgres, {
   readonly run: (sql: string, params?: ReadonlyArray<unknown>) => Effect.Effect<Link.Rows, SqlError>
   /** Whether there is a shared session now. */
   readonly isUp: () => boolean
+  /** One more session for statements, replaced as the shared one is, until the scope closes. It is down until it is there. */
+  readonly another: Effect.Effect<Pick<Link.Link, "run" | "isUp">, never, Scope.Scope>
   /** Calls back each time the shared session has been replaced, until the scope closes. */
   readonly onUp: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
   /**
@@ -144,14 +146,12 @@ const make = (options: Options): Effect.Effect<Postgres["Service"], Lease.StoreU
     )
     // A named statement is known to one session of the server, not to the next that a pooler gives.
     const prepare = pooling === "none"
-    const link = yield* Effect.mapError(
-      Link.make({
-        open: open({ ...config, prepare }),
-        prepare: ({ connection }) => Effect.succeed(connection),
-        timeout
-      }),
-      failure
-    )
+    const statements: Link.Options = {
+      open: open({ ...config, prepare }),
+      prepare: ({ connection }) => Effect.succeed(connection),
+      timeout
+    }
+    const link = yield* Effect.mapError(Link.make(statements), failure)
     const direct = options.directUrl === undefined ? config.url : redacted(options.directUrl)
     const own = { ...config, url: direct, prepare: prepare || direct !== config.url }
     const directly = (error: SqlError) => unavailable(placeOf(direct), error)
@@ -160,8 +160,9 @@ const make = (options: Options): Effect.Effect<Postgres["Service"], Lease.StoreU
       timeout,
       pooling,
       failure,
-      run: (sql, params = []) => link.run(sql, params),
+      run: (sql, params) => link.run(sql, params),
       isUp: () => link.isUp(),
+      another: Link.makeDown(statements),
       onUp: (listener) =>
         Effect.acquireRelease(
           Effect.sync(() => void link.ups.add(listener)),

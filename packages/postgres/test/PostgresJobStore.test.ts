@@ -49,4 +49,43 @@ describe("PostgresJobStore", () => {
         assert.strictEqual(new Set(told).size, 1)
       }).pipe(Effect.provide(PostgresJobStore.layer({ url: server.url, schema })))
     }).pipe(Effect.scoped))
+
+  it.live("who works has a session for that, and goes on without it", () =>
+    Effect.gen(function*() {
+      const schema = "worker_session"
+      const admin = PostgresTest.adminOf(server.url)
+      const those = (what: string) =>
+        Effect.map(
+          admin("select pid from pg_stat_activity where pid <> pg_backend_pid() and query like $1", [`%${what}%`]),
+          (rows) => rows.flat()
+        )
+      const [adders, workers] = [those(`"${schema}".job_enqueue`), those(`"${schema}".job_settle`)]
+      yield* Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        const queue = randomUUID()
+        const add = store.enqueue(queue, [{ payload: Uint8Array.of(1) }])
+        const work = Effect.scoped(Effect.gen(function*() {
+          const [job] = yield* store.claim(queue)
+          if (job === undefined) return assert.fail()
+          yield* store.settle(job, { _tag: "Completed" })
+        }))
+        /** Works until the session that it works on is not one of these. */
+        const worksOnAnother = (known: ReadonlyArray<unknown>) =>
+          PostgresTest.eventually(
+            Effect.map(
+              Effect.andThen(Effect.andThen(add, work), workers),
+              (now) => now.length === 1 && !known.includes(now[0])
+            )
+          )
+        yield* add
+        const adding = yield* adders
+        assert.strictEqual(adding.length, 1)
+        yield* work
+        yield* worksOnAnother(adding)
+        const own = yield* workers
+        yield* admin("select pg_terminate_backend(unnest($1::int4[]))", [own])
+        yield* worksOnAnother([...own, ...adding])
+        assert.deepStrictEqual(yield* adders, adding)
+      }).pipe(Effect.provide(PostgresJobStore.layer({ url: server.url, schema })))
+    }).pipe(Effect.scoped))
 })

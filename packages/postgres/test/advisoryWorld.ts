@@ -51,6 +51,7 @@ export class AdvisoryWorld {
       pooling: "none",
       run,
       isUp: () => true,
+      another: Effect.succeed({ run, isUp: () => true }),
       onUp: () => Effect.void,
       listen: () => Effect.succeed(false),
       open: () => this.open,

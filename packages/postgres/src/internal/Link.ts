@@ -38,7 +38,7 @@ export class Link {
     return this.connection !== undefined
   }
 
-  run(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Rows, SqlError> {
+  run(sql: string, params: ReadonlyArray<unknown> = []): Effect.Effect<Rows, SqlError> {
     return Effect.suspend(() => {
       const connection = this.connection
       if (connection === undefined) return Effect.fail(notConnected(this.reason))
@@ -118,16 +118,23 @@ export class Link {
   }
 }
 
-/** Makes a link that lives as long as the scope, and tells each time it is up. Fails with why the first attempt failed. */
-export const make = (options: Options, onUp?: () => void): Effect.Effect<Link, SqlError, Scope.Scope> =>
+/** Begins a link that lives as long as the scope. It is down until there is a session; `first` ends as the first attempt does. */
+const begin = (options: Options, onUp?: () => void) =>
   Effect.gen(function*() {
     const link = new Link()
     if (onUp !== undefined) link.ups.add(onUp)
     const first = yield* Deferred.make<void, SqlError>()
     yield* Effect.forkScoped(link.keep(options, first))
-    yield* Deferred.await(first)
-    return link
+    return { first, link }
   })
+
+/** Makes a link that lives as long as the scope, and tells each time it is up. Fails with why the first attempt failed. */
+export const make = (options: Options, onUp?: () => void): Effect.Effect<Link, SqlError, Scope.Scope> =>
+  Effect.flatMap(begin(options, onUp), ({ first, link }) => Effect.as(Deferred.await(first), link))
+
+/** Makes a link that lives as long as the scope, and is down until there is a session. */
+export const makeDown = (options: Options): Effect.Effect<Link, never, Scope.Scope> =>
+  Effect.map(begin(options), ({ link }) => link)
 
 const notConnected = (reason: unknown): SqlError =>
   new SqlError({ reason: new ConnectionError({ cause: reason, message: "not connected" }) })

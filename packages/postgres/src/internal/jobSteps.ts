@@ -14,6 +14,7 @@ import { type Job, JobBackend } from "heddle/messaging"
 import type { Postgres } from "../Postgres.ts"
 import { ensureTables } from "./ensureTables.ts"
 import * as Ops from "./jobOps.ts"
+import { jobSession } from "./jobSession.ts"
 import { jobChannel, jobNeeds, jobVersion } from "./jobSql.ts"
 import { kvListen } from "./kvListen.ts"
 import { escape } from "./kvOps.ts"
@@ -46,14 +47,23 @@ export const jobSteps = (
     const failure = failureOf(postgres.failure)
     yield* ensureTables(postgres, jobNeeds(schema))
 
+    const { begin, session } = yield* jobSession(postgres)
+    const shared: typeof session = () => postgres
+
     /** Waits for a session for as long as a step may take. `again`: sent anew also where it may have been carried out. */
-    const run = (sql: string, params: ReadonlyArray<unknown>, again: boolean): Effect.Effect<Rows, SqlError> =>
+    const run = (
+      sql: string,
+      params: ReadonlyArray<unknown>,
+      again: boolean,
+      on = shared
+    ): Effect.Effect<Rows, SqlError> =>
       Effect.suspend(() => {
         const end = now() + postgres.timeout
         let sent = false
         return Effect.suspend(() => {
-          sent = postgres.isUp()
-          return postgres.run(sql, params)
+          const chosen = on()
+          sent = chosen.isUp()
+          return chosen.run(sql, params)
         }).pipe(
           Effect.catchIf(isMissing, (error) =>
             // The server has lost all it had: it begins anew, as one that never had anything.
@@ -67,9 +77,9 @@ export const jobSteps = (
           })
         )
       })
-    const ask = (sql: string, params: ReadonlyArray<unknown>) => Effect.mapError(run(sql, params, true), failure)
     const called = (name: string, params: string) => `select * from ${s}.job_${name}_${jobVersion}(${params})`
-    const call = (name: string, params: string, given: ReadonlyArray<unknown>) => ask(called(name, params), given)
+    const call = (name: string, params: string, given: ReadonlyArray<unknown>, on?: typeof session) =>
+      Effect.mapError(run(called(name, params), given, true, on), failure)
     const counted = (rows: Rows): number => Number(rows[0]?.[0] ?? 0)
     const lettersOf = ([row = []]: Rows): string => Ops.textOf(row[0])
 
@@ -95,7 +105,7 @@ export const jobSteps = (
     )
     const settleAll = (ends: ReadonlyArray<JobBackend.Ending>) =>
       Effect.suspend(() =>
-        Effect.map(call("settle", "$1, $2", Ops.settleArgs(ends)), (rows) => {
+        Effect.map(call("settle", "$1, $2", Ops.settleArgs(ends), session), (rows) => {
           const letters = lettersOf(rows)
           return ends.map((_, index) => Ops.settledOf(letters[index] ?? "L"))
         })
@@ -164,7 +174,8 @@ export const jobSteps = (
             ? known
             : { mark: Ops.noMark, since: sentAt }
           const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner), from]
-          return Effect.map(call("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", params), (rows) => {
+          const claimed = call("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", params, session)
+          return Effect.map(Effect.andThen(begin, claimed), (rows) => {
             const { jobs, mark, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
             if (jobs.length === claim.max) marks.set(claim.queue, { mark, since })
             else marks.delete(claim.queue)
