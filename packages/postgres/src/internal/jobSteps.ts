@@ -3,9 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { Alarm } from "heddle/coordination"
 import type { Lease } from "heddle/coordination"
@@ -13,15 +11,14 @@ import { Batcher } from "heddle/flow"
 import { type Job, JobBackend } from "heddle/messaging"
 import type { Postgres } from "../Postgres.ts"
 import { ensureTables } from "./ensureTables.ts"
+import { type Call, jobCalls } from "./jobCalls.ts"
 import * as Ops from "./jobOps.ts"
-import { jobSession } from "./jobSession.ts"
-import { jobChannel, jobNeeds, jobVersion } from "./jobSql.ts"
+import { jobChannel, jobNeeds } from "./jobSql.ts"
 import { kvListen } from "./kvListen.ts"
 import { escape } from "./kvOps.ts"
-import { quoted } from "./leaseSql.ts"
 import { proved } from "./LeaseWaiters.ts"
 import type { Rows } from "./Link.ts"
-import { failureOf, isMissing, isPassing } from "./unavailable.ts"
+import { failureOf } from "./unavailable.ts"
 
 export interface StepsOptions {
   readonly schema: string
@@ -43,43 +40,12 @@ export const jobSteps = (
 ): Effect.Effect<JobBackend.AllSteps, Lease.StoreUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
     const { now } = new Alarm.Alarm(yield* Clock.Clock, Effect.succeed(Infinity))
-    const s = quoted(schema)
     const failure = failureOf(postgres.failure)
     yield* ensureTables(postgres, jobNeeds(schema))
 
-    const { begin, session } = yield* jobSession(postgres)
-    const shared: typeof session = () => postgres
-
-    /** Waits for a session for as long as a step may take. `again`: sent anew also where it may have been carried out. */
-    const run = (
-      sql: string,
-      params: ReadonlyArray<unknown>,
-      again: boolean,
-      on = shared
-    ): Effect.Effect<Rows, SqlError> =>
-      Effect.suspend(() => {
-        const end = now() + postgres.timeout
-        let sent = false
-        return Effect.suspend(() => {
-          const chosen = on()
-          sent = chosen.isUp()
-          return chosen.run(sql, params)
-        }).pipe(
-          Effect.catchIf(isMissing, (error) =>
-            // The server has lost all it had: it begins anew, as one that never had anything.
-            Effect.matchEffect(ensureTables(postgres, jobNeeds(schema)), {
-              onFailure: () => Effect.fail(error),
-              onSuccess: () => postgres.run(sql, params)
-            })),
-          Effect.retry({
-            while: (error) => isPassing(error) && (again || !sent) && now() < end,
-            schedule: Schedule.spaced(20)
-          })
-        )
-      })
-    const called = (name: string, params: string) => `select * from ${s}.job_${name}_${jobVersion}(${params})`
-    const call = (name: string, params: string, given: ReadonlyArray<unknown>, on?: typeof session) =>
-      Effect.mapError(run(called(name, params), given, true, on), failure)
+    const { run, work } = yield* jobCalls(postgres, schema, now)
+    const call = (...call: Call) => Effect.mapError(run(call, true), failure)
+    const working = (...call: Call) => Effect.mapError(work(call), failure)
     const counted = (rows: Rows): number => Number(rows[0]?.[0] ?? 0)
     const lettersOf = ([row = []]: Rows): string => Ops.textOf(row[0])
 
@@ -94,7 +60,7 @@ export const jobSteps = (
         maxWeight: 1e7,
         run: (calls) =>
           Effect.map(
-            Effect.mapError(run(called("enqueue", "$1, $2"), Ops.enqueueArgs(calls), false), failure),
+            Effect.mapError(run(["enqueue", "$1, $2", Ops.enqueueArgs(calls)], false), failure),
             (rows) => {
               const letters = lettersOf(rows)
               let at = 0
@@ -105,7 +71,7 @@ export const jobSteps = (
     )
     const settleAll = (ends: ReadonlyArray<JobBackend.Ending>) =>
       Effect.suspend(() =>
-        Effect.map(call("settle", "$1, $2", Ops.settleArgs(ends), session), (rows) => {
+        Effect.map(working("settle", "$1, $2", Ops.settleArgs(ends)), (rows) => {
           const letters = lettersOf(rows)
           return ends.map((_, index) => Ops.settledOf(letters[index] ?? "L"))
         })
@@ -174,8 +140,8 @@ export const jobSteps = (
             ? known
             : { mark: Ops.noMark, since: sentAt }
           const params = [claim.queue, claim.max, String(claim.ttl * 1000), escape(claim.owner), from]
-          const claimed = call("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", params, session)
-          return Effect.map(Effect.andThen(begin, claimed), (rows) => {
+          const claimed = working("claim", "$1, $2, $3::text::int8, $4, $5::text::int8[]", params)
+          return Effect.map(claimed, (rows) => {
             const { jobs, mark, next } = Ops.takenOf(rows, claim, proved(sentAt, claim.ttl))
             if (jobs.length === claim.max) marks.set(claim.queue, { mark, since })
             else marks.delete(claim.queue)
