@@ -77,10 +77,24 @@ describe("Publisher", () => {
       yield* Effect.promise(() => Promise.all([queue, "nobody", queue, "nobody either"].map(send)))
       assert.deepStrictEqual(told.map((error) => error instanceof Unroutable), [false, true, false, true])
       assert.deepStrictEqual([told[0], told[2]], [undefined, undefined])
-      const open = send(queue, 4)
-      publisher.end()
-      yield* Effect.promise(() => publishing.close())
-      yield* Effect.promise(() => Promise.all([open, send(queue, 5)]))
+      publishing.on("error", () => {})
+      publisher.publish({ exchange: "nowhere", key: "", mandatory: true }, {}, Buffer.from("a"), () => {})
+      yield* Effect.promise(() => Promise.all([send(queue, 4), send(queue, 5)]))
       assert.deepStrictEqual([told[4]?.message, told[5]?.message], ["channel closed", "channel closed"])
+    }).pipe(Effect.scoped))
+
+  it.live("ends when the server has told of all, and takes nothing after that", () =>
+    Effect.gen(function*() {
+      const { publisher, queue } = yield* make
+      const told: Array<string | undefined> = []
+      const send = () =>
+        publisher.publish({ exchange: "", key: queue, mandatory: true }, {}, Buffer.from("a"), (error) => {
+          told.push(error?.message)
+        })
+      send()
+      yield* publisher.end
+      assert.deepStrictEqual(told, [undefined])
+      send()
+      assert.deepStrictEqual(told, [undefined, "channel closed"])
     }).pipe(Effect.scoped))
 })

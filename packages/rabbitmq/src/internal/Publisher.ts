@@ -15,6 +15,8 @@ export class Unroutable extends Error {}
 /** The queue does not take the message. */
 export class Refused extends Error {}
 
+const farewell = "1 second"
+
 /**
  * Publishes on a channel that is used for nothing else, and hears what becomes of each message. All of one tick is one write, but for
  * what fills a piece of memory.
@@ -26,6 +28,7 @@ export class Publisher {
   private readonly open = new Map<number, Told>()
   private readonly returned = new Set<number>()
   private closed = false
+  private onIdle: (() => void) | undefined
   private scheduled = false
   private count = 0
   /** All before are confirmed. */
@@ -49,11 +52,12 @@ export class Publisher {
     setImmediate(this.flush)
   }
 
-  /** Sends what is written, and publishes no more. */
-  end(): void {
+  /** Sends what is written, and waits until the server has told of all, for a second at most: what is left then has failed. */
+  readonly end: Effect.Effect<void> = Effect.callback<void>((resume) => {
     this.flush()
-    this.close()
-  }
+    this.onIdle = () => resume(Effect.void)
+    this.settled()
+  }).pipe(Effect.interruptible, Effect.timeoutOption(farewell), Effect.andThen(Effect.sync(() => this.close())))
 
   private readonly flush = (): void => {
     this.scheduled = false
@@ -73,6 +77,7 @@ export class Publisher {
     if (told === undefined) return
     this.open.delete(tag)
     told(this.returned.size > 0 && this.returned.delete(tag) ? new Unroutable("no queue") : error)
+    this.settled()
   }
 
   private close(): void {
@@ -80,6 +85,11 @@ export class Publisher {
     const open = [...this.open.values()]
     this.open.clear()
     for (const told of open) told(new Error("channel closed"))
+    this.settled()
+  }
+
+  private settled(): void {
+    if (this.open.size === 0) this.onIdle?.()
   }
 }
 
@@ -93,9 +103,9 @@ export const keepPublisher = (
     Effect.acquireRelease(
       Effect.sync(() => present = new Publisher(channel)),
       (publisher) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           present = undefined
-          publisher.end()
+          return publisher.end
         })
     )
   return Effect.as(

@@ -65,6 +65,21 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
   )
 
   having(law, shared)(
+    "a job that is on its way when its store closes is enqueued, and who enqueues it is told so",
+    ({ another, queue, store }) =>
+      Effect.gen(function*() {
+        const enqueueing = yield* Effect.scoped(Effect.gen(function*() {
+          const other = yield* another
+          yield* enqueue(other, queue, ["a"])
+          return yield* Effect.forkDetach(enqueue(other, queue, ["b"]), { startImmediately: true })
+        }))
+        const [id] = yield* inTime("the enqueue is answered", Fiber.join(enqueueing))
+        yield* claim(store, queue)
+        assert.strictEqual((yield* claim(store, queue)).id, id)
+      })
+  )
+
+  having(law, shared)(
     "a store that closes with a claim on its way keeps no job",
     ({ another, queue, store }) =>
       Effect.gen(function*() {
