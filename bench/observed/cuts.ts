@@ -200,7 +200,7 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   ],
   "messaging/internal/workSettle.ts": [line(String.raw`this\.telling\.tally.*`)],
   "messaging/internal/workTrace.ts": [
-    put(/(traceHeaders.*= )Effect\.withFiber[^]*?\n\)\n/, "$1Effect.succeed({})\n"),
+    put(/export const traceOf = [^]*?\n\n/, "export const traceOf = () => none\n\n"),
     put(/Effect\.withFiber\(\(fiber\) =>[^]*$/, "work()\n")
   ],
   "messaging/internal/topicTrace.ts": [
@@ -209,18 +209,16 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   ],
   "messaging/internal/log.ts": [line("appendedTally.*")],
   "internal/traced.ts": [put(/Effect\.withFiber\(\(fiber\) => isTraced.*/, "effect")],
+  "coordination/Once.ts": [put(/return isTraced\(fiber\)[^]*?: called\n/, "return called\n")],
   "coordination/internal/onceCall.ts": [
-    put(/return Effect\.onExitPrimitive\(call\.look[^]*?\n {4}\}\)\n/, "return call.look\n"),
+    put(/return Effect\.onExitPrimitive\(call\.look[^]*?\n {2}\}\)\n/, "return call.look\n"),
     line(String.raw`this\.outcome = .*`),
     line(String.raw`outcome: .*`)
   ],
   "coordination/internal/kvTyped.ts": [
     put(
-      /return Effect\.contextWith[^]*?\n {4}\)\n/,
-      `return Effect.flatMap(KvStore, (store) => {
-        const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
-        return wrong === undefined ? run(store) : Effect.fail(wrong)
-      })\n`
+      /const call = run\(store, fiber\.context\)\n[^]*?: call\n/,
+      "return run(store)\n"
     ),
     put(/const \{ written \} = [^]*?\n {4}\}\)\n/, "return write\n"),
     line(String.raw`const metrics = this\.metricsOf\(store\)`),

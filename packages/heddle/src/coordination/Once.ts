@@ -14,10 +14,11 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { traced } from "../internal/traced.ts"
+import { inSpan, isTraced } from "../internal/traced.ts"
 import { type JsonCodec, jsonCodec } from "./internal/kvCodec.ts"
 import { call } from "./internal/onceCall.ts"
 import { checkOnce } from "./internal/onceRequest.ts"
@@ -140,18 +141,19 @@ export const run = <A, E = never, RD = never, RE = never>(options: Options<A, E,
   ): Effect.Effect<A, E | OnceError, R | RD | RE | KvStore> => {
     if (request instanceof InvalidKey) return Effect.fail(request)
     const { input, key } = request
-    return Effect.flatMap(KvStore, (store) =>
-      traced(
-        "Once.run",
-        { "heddle.backend": store.backend, "heddle.once.key": key },
-        call<A, E, R, RD, RE>({
-          store,
-          request,
-          success,
-          error,
-          effect: Effect.isEffect(effect) ? () => effect : effect,
-          conflict: (actual) => new OnceConflict({ key, input, actual })
-        })
-      ))
+    return Effect.withFiber<A, E | OnceError, R | RD | RE | KvStore>((fiber) => {
+      const store = Context.getUnsafe(fiber.context, KvStore)
+      const called = call<A, E, R, RD, RE>(fiber, {
+        store,
+        request,
+        success,
+        error,
+        effect: Effect.isEffect(effect) ? () => effect : effect,
+        conflict: (actual) => new OnceConflict({ key, input, actual })
+      })
+      return isTraced(fiber)
+        ? inSpan("Once.run", { "heddle.backend": store.backend, "heddle.once.key": key }, called)
+        : called
+    })
   }
 }

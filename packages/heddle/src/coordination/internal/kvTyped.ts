@@ -23,7 +23,8 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
   private readonly codec: KvCodec<A, RD, RE>
   private readonly prefix: string
   private readonly wrong: InvalidKey | undefined
-  private readonly metrics = new WeakMap<Store, KvMetrics>()
+  /** By the name of a backend. */
+  private readonly metrics = new Map<string, KvMetrics>()
   /** `wrong` is what every call fails with. */
   constructor({ namespace, schema }: Options<A, RD, RE>, wrong?: InvalidKey) {
     this.namespace = namespace
@@ -130,17 +131,15 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     key: string | undefined,
     run: (store: Store, context: Context.Context<never>) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E | InvalidKey, KvStore | R> {
-    return Effect.contextWith((context: Context.Context<KvStore>) =>
-      Effect.withFiber((fiber): Effect.Effect<B, E | InvalidKey, R> => {
-        const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
-        if (wrong !== undefined) return Effect.fail(wrong)
-        const store = Context.get(context, KvStore)
-        const call = run(store, context)
-        return isTraced(fiber)
-          ? inSpan(name, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, call)
-          : call
-      })
-    )
+    return Effect.withFiber<B, E | InvalidKey, KvStore | R>((fiber) => {
+      const wrong = this.wrong ?? (key === undefined ? undefined : checkText("key", key, 800))
+      if (wrong !== undefined) return Effect.fail(wrong)
+      const store = Context.getUnsafe(fiber.context, KvStore)
+      const call = run(store, fiber.context)
+      return isTraced(fiber)
+        ? inSpan(name, { "heddle.backend": store.backend, "heddle.kv.namespace": this.namespace }, call)
+        : call
+    })
   }
 
   private read(store: Store, key: string): Effect.Effect<Option.Option<Entry<A>>, ReadError | Undecodable, RD> {
@@ -197,9 +196,9 @@ export class TypedKv<A, RD, RE> implements Kv<A, RD, RE> {
     })
   }
 
-  private metricsOf(store: Store): KvMetrics {
-    let found = this.metrics.get(store)
-    if (found === undefined) this.metrics.set(store, found = kvMetrics(store.backend, this.namespace))
+  private metricsOf({ backend }: Store): KvMetrics {
+    let found = this.metrics.get(backend)
+    if (found === undefined) this.metrics.set(backend, found = kvMetrics(backend, this.namespace))
     return found
   }
 }

@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -190,12 +191,14 @@ class Call<A, E, R, RD, RE> {
   }
 }
 
-export const call = <A, E, R, RD, RE>(wish: Wish<A, E, R, RD, RE>): Effect.Effect<A, E | OnceError, R | RD | RE> =>
-  Effect.withFiber((fiber) => {
-    const call = new Call(wish, monotonic(fiber.getRef(Clock.Clock)))
-    return Effect.onExitPrimitive(call.look, () => {
-      const { backend } = wish.store
-      counted(backend, () => ({ backend }))(fiber.context, call.outcome)
-      return undefined
-    })
+export const call = <A, E, R, RD, RE>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  wish: Wish<A, E, R, RD, RE>
+): Effect.Effect<A, E | OnceError, R | RD | RE> => {
+  const call = new Call(wish, monotonic(fiber.getRef(Clock.Clock)))
+  return Effect.onExitPrimitive(call.look, () => {
+    const { backend } = wish.store
+    counted(backend, () => ({ backend }))(fiber.context, call.outcome)
+    return undefined
   })
+}

@@ -2,13 +2,11 @@ import * as Effect from "effect/Effect"
 import { isTraced } from "../../internal/traced.ts"
 import * as Deadline from "../../resilience/Deadline.ts"
 import type { Headers } from "../Message.ts"
-import { parentOf, traceHeaders } from "./workTrace.ts"
+import { parentOf, traceOf } from "./workTrace.ts"
 
 /** Where the publisher is in a trace, and the time it has left. */
 export const callHeaders: Effect.Effect<Headers> = Effect.withFiber((fiber) =>
-  isTraced(fiber)
-    ? Effect.zipWith(traceHeaders, Deadline.headers, (trace, deadline) => ({ ...trace, ...deadline }))
-    : Deadline.headers
+  isTraced(fiber) ? Effect.map(Deadline.headers, (deadline) => ({ ...traceOf(fiber), ...deadline })) : Deadline.headers
 )
 
 /** Work on a message, below where it was published and within the time that its publisher had. */

@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
@@ -7,7 +8,7 @@ import { toMillis } from "../../coordination/internal/leaseRequest.ts"
 import { InvalidOption } from "../../internal/InvalidOption.ts"
 import { monotonic } from "../../internal/monotonic.ts"
 import * as Deadline from "../../resilience/Deadline.ts"
-import type { Headers, JobError, NewJob, Outcome } from "../Job.ts"
+import type { Enqueued, Headers, JobError, NewJob, Outcome } from "../Job.ts"
 import { InvalidJob } from "../Job.ts"
 import { JobControl, JobResults, JobStore } from "../JobStore.ts"
 import type { EnqueueOptions, Event, Handler, Needs, Options, ProcessOptions, WorkQueue } from "../WorkQueue.ts"
@@ -19,7 +20,7 @@ import { runningTally, workTally } from "./workMetrics.ts"
 import { Worker } from "./workProcess.ts"
 import { slidingRate } from "./workRate.ts"
 import { Settler } from "./workSettle.ts"
-import { traceHeaders } from "./workTrace.ts"
+import { traceOf } from "./workTrace.ts"
 
 export const makeQueue = <A, S, E, P>(options: Options<A, S, E, P>): WorkQueue<A, S, E, P> => new Queue(options)
 
@@ -146,30 +147,30 @@ class Queue<A, S, E, P> implements WorkQueue<A, S, E, P> {
     payloads: ReadonlyArray<A>,
     options: EnqueueOptions | ((payload: A, index: number) => EnqueueOptions) | undefined
   ) {
-    return Effect.flatMap(JobStore, (store) =>
-      Effect.flatMap(traceHeaders, (trace) => {
-        const optionsOf = (payload: A, index: number) =>
-          typeof options === "function" ? options(payload, index) : options
-        const jobs: Array<NewJob> = []
-        for (const [index, payload] of payloads.entries()) {
-          const own = optionsOf(payload, index)
-          const bytes = this.codecs.payload.encode(payload)
-          if (isDone(bytes) && Exit.isSuccess(bytes)) {
-            jobs.push(toJob(bytes.value, own, trace))
-            continue
-          }
-          // What is left waits for its codec, or cannot be encoded.
-          const rest = Effect.forEach(payloads.slice(index), (payload, at) => {
-            const mine = at === 0 ? own : optionsOf(payload, index + at)
-            return Effect.mapBoth(at === 0 ? bytes : this.codecs.payload.encode(payload), {
-              onFailure: (reason) => new InvalidJob({ field: "payload", message: `payload: ${reason}` }),
-              onSuccess: (bytes) => toJob(bytes, mine, trace)
-            })
-          })
-          return Effect.flatMap(rest, (rest) => store.enqueue(this.name, [...jobs, ...rest]))
+    return Effect.withFiber<ReadonlyArray<Enqueued>, JobError, JobStore>((fiber) => {
+      const store = Context.getUnsafe(fiber.context, JobStore)
+      const trace = traceOf(fiber)
+      const optionsOf = (payload: A, index: number) => typeof options === "function" ? options(payload, index) : options
+      const jobs: Array<NewJob> = []
+      for (const [index, payload] of payloads.entries()) {
+        const own = optionsOf(payload, index)
+        const bytes = this.codecs.payload.encode(payload)
+        if (isDone(bytes) && Exit.isSuccess(bytes)) {
+          jobs.push(toJob(bytes.value, own, trace))
+          continue
         }
-        return store.enqueue(this.name, jobs)
-      }))
+        // What is left waits for its codec, or cannot be encoded.
+        const rest = Effect.forEach(payloads.slice(index), (payload, at) => {
+          const mine = at === 0 ? own : optionsOf(payload, index + at)
+          return Effect.mapBoth(at === 0 ? bytes : this.codecs.payload.encode(payload), {
+            onFailure: (reason) => new InvalidJob({ field: "payload", message: `payload: ${reason}` }),
+            onSuccess: (bytes) => toJob(bytes, mine, trace)
+          })
+        })
+        return Effect.flatMap(rest, (rest) => store.enqueue(this.name, [...jobs, ...rest]))
+      }
+      return store.enqueue(this.name, jobs)
+    })
   }
 
   private failed(id: string, reason: JobFailed["reason"], cause: string): JobFailed {

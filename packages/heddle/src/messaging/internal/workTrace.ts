@@ -1,17 +1,12 @@
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
 import { isTraced } from "../../internal/traced.ts"
 import type { Claimed, Headers } from "../Job.ts"
 
-/** Where the enqueuing is in a trace, as W3C's header; none where nobody traces. */
-export const traceHeaders: Effect.Effect<Headers> = Effect.withFiber((fiber): Effect.Effect<Headers> =>
-  isTraced(fiber)
-    ? Effect.match(Effect.currentParentSpan, {
-      onFailure: () => ({}),
-      onSuccess: ({ sampled, spanId, traceId }) => ({ traceparent: `00-${traceId}-${spanId}-${sampled ? "01" : "00"}` })
-    })
-    : Effect.succeed(none)
-)
+/** Where a fiber is in a trace, as W3C's header; none where nobody traces. */
+export const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>): Headers =>
+  span === undefined ? none : { traceparent: `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}` }
 
 const none: Headers = Object.freeze({})
 
