@@ -123,6 +123,11 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
     line(String.raw`if \(this\.latency !== undefined\) .*`)
   ],
   "flow/internal/hedgeRace.ts": [
+    put(/isTraced\(fiber\)\s+\?[^]*?: (racing.*), false/, "$1"),
+    line(String.raw`(?:private readonly isTraced: boolean|this\.isTraced = isTraced)`),
+    put(/, isTraced: boolean/g),
+    put(/, isTraced\)/, ")"),
+    put(/const effect = this\.isTraced.*/, "const effect = plain"),
     line(String.raw`counts\.\w+\+\+`),
     line(String.raw`this\.metrics\.counts.*`),
     line(String.raw`this\.metrics = .*`),
@@ -201,7 +206,7 @@ export const cuts: Readonly<Record<string, ReadonlyArray<Cut>>> = {
   "messaging/internal/workSettle.ts": [line(String.raw`this\.telling\.tally.*`)],
   "messaging/internal/workTrace.ts": [
     put(/export const traceOf = [^]*?\n\n/, "export const traceOf = () => none\n\n"),
-    put(/Effect\.withFiber\(\(fiber\) =>[^]*$/, "work()\n")
+    put(/Effect\.withFiber\(\(fiber\) =>[^]*$/, "Effect.suspend(work)\n")
   ],
   "messaging/internal/topicTrace.ts": [
     put(/(callHeaders.*= )Effect\.withFiber[^]*?\n\)\n/, "$1Deadline.headers\n"),

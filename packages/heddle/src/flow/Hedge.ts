@@ -30,7 +30,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { InvalidOption } from "../internal/InvalidOption.ts"
-import { traced } from "../internal/traced.ts"
 import { SlidingPercentile } from "./internal/hedgeLatency.ts"
 import { type Plan, race } from "./internal/hedgeRace.ts"
 import { checkCount, checkMillis } from "./internal/options.ts"
@@ -410,7 +409,7 @@ const raced = <A, E, R, F>(
   const within = checkMillis("within", limit)
   if (within instanceof InvalidOption) return Effect.fail(within)
   if (within === 0) return invalid("within", "must be a duration above 0, or Infinity")
-  return traced(span, {}, race({ ...rest, mayStart, firstTook, name, within }))
+  return race(span, { ...rest, mayStart, firstTook, name, within })
 }
 
 const first = <A>(wins: ReadonlyArray<A>): A => Array.getUnsafe(wins, 0)

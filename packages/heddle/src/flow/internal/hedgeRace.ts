@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import { monotonic } from "../../internal/monotonic.ts"
-import { traced } from "../../internal/traced.ts"
+import { inSpan, isTraced } from "../../internal/traced.ts"
 import type { Tally } from "./flowMetrics.ts"
 import { family } from "./flowMetrics.ts"
 import { Timer } from "./Timer.ts"
@@ -45,13 +45,19 @@ type Metrics = Tally<"active" | "completed" | "failed" | "interrupted" | "late" 
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-export const race = <A, E, R, F>(plan: Plan<A, E, R, F>): Effect.Effect<ReadonlyArray<A>, F, R> =>
-  Effect.contextWith((context: Context.Context<R>) =>
-    Effect.uninterruptibleMask((restore) => {
-      const one = new Race(plan, context)
-      return Effect.onExit(one.turn(restore), (exit) => one.end(exit))
-    })
+/** Makes the attempts; in a span where somebody traces, and each attempt too. */
+export const race = <A, E, R, F>(span: string, plan: Plan<A, E, R, F>): Effect.Effect<ReadonlyArray<A>, F, R> =>
+  Effect.withFiber((fiber) =>
+    isTraced(fiber)
+      ? inSpan(span, {}, Effect.contextWith((context: Context.Context<never>) => racing(plan, context, true)))
+      : racing(plan, fiber.context, false)
   )
+
+const racing = <A, E, R, F>(plan: Plan<A, E, R, F>, context: Context.Context<never>, isTraced: boolean) =>
+  Effect.uninterruptibleMask((restore): Effect.Effect<ReadonlyArray<A>, F, R> => {
+    const one = new Race(plan, context, isTraced)
+    return Effect.onExit(one.turn(restore), (exit) => one.end(exit))
+  })
 
 /**
  * One call: its own fiber starts the attempts one after the other, each in a fiber that belongs to the caller's scope if there is one.
@@ -60,7 +66,8 @@ export const race = <A, E, R, F>(plan: Plan<A, E, R, F>): Effect.Effect<Readonly
  */
 class Race<A, E, R, F> {
   private readonly plan: Plan<A, E, R, F>
-  private readonly context: Context.Context<R>
+  private readonly context: Context.Context<never>
+  private readonly isTraced: boolean
   private readonly scope: Scope.Scope | undefined
   private readonly metrics: Metrics
   private readonly now: () => number
@@ -79,9 +86,10 @@ class Race<A, E, R, F> {
   /** Something has changed since the last turn began. */
   private news = false
   private wake: (() => void) | undefined
-  constructor(plan: Plan<A, E, R, F>, context: Context.Context<R>) {
+  constructor(plan: Plan<A, E, R, F>, context: Context.Context<never>, isTraced: boolean) {
     this.plan = plan
     this.context = context
+    this.isTraced = isTraced
     this.total = plan.total
     this.scope = Option.getOrUndefined(Context.getOption(context, Scope.Scope))
     this.metrics = metricsOf.of(context, { name: plan.name })
@@ -196,7 +204,8 @@ class Race<A, E, R, F> {
   }
 
   private attempt(index: number, own: Scope.Closeable | undefined): Effect.Effect<void, E, R> {
-    const effect = traced("Hedge.attempt", { attempt: index + 1 }, this.plan.attempt(index))
+    const plain = this.plan.attempt(index)
+    const effect = this.isTraced ? inSpan("Hedge.attempt", { attempt: index + 1 }, plain) : plain
     const scoped: Effect.Effect<A, E, R> = own === undefined ? effect : Effect.provideService(effect, Scope.Scope, own)
     return Effect.asVoid(Effect.onExit(scoped, (exit) => {
       if (Exit.isSuccess(exit) && this.win(index, exit.value, own)) return Effect.void
