@@ -31,6 +31,8 @@ const ask = (port: number, command: string) =>
       resume(Effect.succeed(value))
     })
     socket.on("error", (error) => resume(Effect.succeed("code" in error ? String(error.code) : error.message)))
+    // A sentinel that makes a replica of a primary ends its clients' connections.
+    socket.on("close", () => resume(Effect.succeed("closed")))
     return Effect.sync(() => socket.destroy())
   })
 
