@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
@@ -32,11 +33,14 @@ export const jobCalls = (
   now: () => number
 ): Effect.Effect<JobCalls, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const scope = yield* Effect.scope
+    // Opened late, and closed after what is built on this and has something to tell yet.
+    const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
     let own: Session | undefined
-    const begin = yield* Effect.cached(Effect.map(Scope.provide(postgres.another, scope), (link) => {
+    const wanted = Latch.makeUnsafe(false)
+    const opened = Effect.map(Scope.provide(postgres.another, scope), (link) => {
       own = link
-    }))
+    })
+    yield* Effect.forkScoped(Effect.andThen(wanted.await, opened))
     const on = ([name, params, given]: Call, again: boolean, session: () => Session): Effect.Effect<Rows, SqlError> =>
       Effect.suspend(() => {
         const sql = `select * from ${quoted(schema)}.job_${name}_${jobVersion}(${params})`
@@ -61,6 +65,10 @@ export const jobCalls = (
       })
     return {
       run: (call, again) => on(call, again, () => postgres),
-      work: (call) => Effect.andThen(begin, on(call, true, () => own?.isUp() === true ? own : postgres))
+      work: (call) =>
+        Effect.suspend(() => {
+          wanted.openUnsafe()
+          return on(call, true, () => own?.isUp() === true ? own : postgres)
+        })
     }
   })

@@ -1,6 +1,8 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import type { JobAbilities } from "../JobStoreLaws.ts"
 import {
   bytes,
@@ -76,6 +78,23 @@ export const jobSharingLaws = (law: JobLaw, { cut, leastTtl = 200, restart, shar
         const [id] = yield* inTime("the enqueue is answered", Fiber.join(enqueueing))
         yield* claim(store, queue)
         assert.strictEqual((yield* claim(store, queue)).id, id)
+      })
+  )
+
+  having(law, shared)(
+    "a job that is being completed when its store closes is completed, and who completes it is told so",
+    ({ another, queue, store }) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const other = yield* Scope.provide(another, scope)
+        yield* enqueue(other, queue, ["a", "b"])
+        yield* complete(other, queue, 1)
+        const job = yield* claim(other, queue)
+        const settled = other.settle(job, { _tag: "Completed" })
+        const completing = yield* Effect.forkScoped(settled, { startImmediately: true })
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(yield* inTime("the end is answered", Fiber.join(completing)), "Completed")
+        yield* nothing(store, queue)
       })
   )
 
