@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Lease } from "heddle/coordination"
 import type { Abilities } from "../LeaseStoreLaws.ts"
-import { having, type Law } from "./Stage.ts"
+import { having, inTime, type Law } from "./Stage.ts"
 
 const loneSurrogate = "\uD83D"
 
@@ -79,9 +79,11 @@ export const inputLaws = (law: Law, { described, weighted }: Abilities): void =>
         })
         yield* all.release
         // On a busy machine so short a lease may be over before it is heard of: then once more.
-        const least = yield* Effect.retry(
-          store.claim({ resource: resource.slice(-1), permits: 1, limit: 1, ttl: "10 millis", waitFor: 0 }),
-          { times: 50 }
+        const least = yield* inTime(
+          "the least is granted",
+          Effect.eventually(
+            store.claim({ resource: resource.slice(-1), permits: 1, limit: 1, ttl: "10 millis", waitFor: 0 })
+          )
         )
         yield* least.release
       })
